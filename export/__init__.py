@@ -1,0 +1,1 @@
+"""Turns reranker checkpoints into verified ONNX artifacts."""

@@ -1,0 +1,1 @@
+"""Graph bodies, one file per `model_type` of transformers, built op by op from the weights."""

@@ -1,0 +1,98 @@
+"""Builds an ONNX graph op by op; weights stay unread until the graph is saved."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+from onnx_ir.tape import Tape
+
+# What ONNX Runtime 1.30 (Transformers.js 4.3) loads.
+OPSET = 21
+IR_VERSION = 10
+MICROSOFT = "com.microsoft"
+
+Dimension = int | str
+
+
+class GraphBuilder:
+    """Collects inputs, weights and nodes; `model` closes the graph."""
+
+    def __init__(self) -> None:
+        self._tape = Tape()
+        self._inputs: list[ir.Value] = []
+        self._weights: dict[str, ir.Value] = {}
+
+    def input(self, name: str, dtype: ir.DataType, shape: Sequence[Dimension]) -> ir.Value:
+        """Declare a graph input."""
+        value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
+        self._inputs.append(value)
+        return value
+
+    def op(self, op_type: str, *inputs: ir.Value | None, name: str | None = None, **attributes: Any) -> ir.Value:
+        """Append a standard ONNX node with one output, which gets `name`."""
+        return self._append("", op_type, inputs, [name], attributes)[0]
+
+    def contrib(
+        self, op_type: str, *inputs: ir.Value | None, outputs: Sequence[str | None], **attributes: Any
+    ) -> Sequence[ir.Value]:
+        """Append a com.microsoft node; an output called None is left out."""
+        return self._append(MICROSOFT, op_type, inputs, outputs, attributes)
+
+    def constant(self, value: NDArray[Any] | int | float | Sequence[int], name: str) -> ir.Value:
+        """Return a small constant: ints become int64, floats float32; one name, one value."""
+        array = np.asarray(value)
+        if array.dtype == np.float64:
+            array = array.astype(np.float32)
+        return self._initializer(name, lambda: ir.tensor(array, name=name))
+
+    def weight(
+        self, name: str, shape: Sequence[int], read: Callable[[], NDArray[np.float32]]
+    ) -> ir.Value:
+        """Return a float32 weight whose values `read` gives when they are needed."""
+        evaluate = partial(_evaluate, name, tuple(shape), read)
+        tensor = ir.LazyTensor(evaluate, ir.DataType.FLOAT, ir.Shape(shape), name=name)
+        return self._initializer(name, lambda: tensor)
+
+    def model(self, outputs: Mapping[str, tuple[ir.Value, ir.DataType, Sequence[Dimension]]]) -> ir.Model:
+        """Return the finished model with the named outputs."""
+        for name, (value, dtype, shape) in outputs.items():
+            value.name, value.type, value.shape = name, ir.TensorType(dtype), ir.Shape(shape)
+        graph = ir.Graph(
+            self._inputs,
+            [value for value, _, _ in outputs.values()],
+            nodes=self._tape.nodes,
+            initializers=self._tape.initializers,
+            opset_imports={"": OPSET, MICROSOFT: 1},
+            name="reranker",
+        )
+        return ir.Model(graph, ir_version=IR_VERSION, producer_name="onnxrank")
+
+    def _append(
+        self,
+        domain: str,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        names: Sequence[str | None],
+        attributes: Mapping[str, Any],
+    ) -> Sequence[ir.Value]:
+        # An output without a name is given one by onnx_ir; the empty name means "not wanted".
+        outputs = [ir.Value(name=name) for name in names]
+        return self._tape.op_multi_out(
+            op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0]
+        )
+
+    def _initializer(self, name: str, make: Callable[[], ir.TensorProtocol]) -> ir.Value:
+        if name not in self._weights:
+            self._weights[name] = self._tape.initializer(make(), name=name)
+        return self._weights[name]
+
+
+def _evaluate(
+    name: str, shape: tuple[int, ...], read: Callable[[], NDArray[np.float32]]
+) -> ir.TensorProtocol:
+    value = np.ascontiguousarray(read(), np.float32)
+    assert value.shape == shape, f"{name} was declared {shape} and is {value.shape}"
+    return ir.Tensor(value, name=name)

@@ -1,0 +1,32 @@
+"""Rerankers on ONNX Runtime, without torch: `Reranker(folder_or_hub_id).rank(query, documents)`."""
+
+from importlib.metadata import version
+
+from onnxrank.errors import (
+    ArtifactError,
+    BackendError,
+    CheckpointError,
+    HubError,
+    InputError,
+    OutputError,
+    ParityError,
+    RerankError,
+    UnsupportedError,
+)
+from onnxrank.reranker import Reranker
+
+__version__ = version("onnxrank")
+
+__all__ = [
+    "ArtifactError",
+    "BackendError",
+    "CheckpointError",
+    "HubError",
+    "InputError",
+    "OutputError",
+    "ParityError",
+    "RerankError",
+    "Reranker",
+    "UnsupportedError",
+    "__version__",
+]

@@ -1,0 +1,50 @@
+"""Every error this package raises on purpose.
+
+    RerankError
+    ├── InputError         a query, document or option that cannot be used
+    ├── ArtifactError      an exported folder that is incomplete, altered, or of a newer format
+    ├── HubError           a repository that cannot be downloaded
+    ├── CheckpointError    a checkpoint folder that is incomplete or damaged
+    ├── UnsupportedError   a checkpoint that is sound, but asks for something not implemented
+    ├── OutputError        a place that cannot be written to
+    ├── ParityError        an export that does not score like PyTorch
+    └── BackendError       ONNX Runtime, or the execution provider asked for, is not there
+
+A message gives the value, the place and the remedy in one sentence. Anything else that escapes is a bug.
+"""
+
+
+class RerankError(Exception):
+    """Base of all errors raised on purpose; the command lines print it and exit with 1."""
+
+
+class InputError(RerankError, ValueError):
+    """A query, document or option cannot be used."""
+
+
+class ArtifactError(RerankError):
+    """An exported folder is incomplete, altered, or of a newer format."""
+
+
+class HubError(RerankError):
+    """A repository cannot be downloaded."""
+
+
+class CheckpointError(RerankError):
+    """A checkpoint folder is incomplete or damaged."""
+
+
+class UnsupportedError(RerankError):
+    """A sound checkpoint asks for something that is not implemented."""
+
+
+class OutputError(RerankError):
+    """The output cannot be written."""
+
+
+class ParityError(RerankError):
+    """An export does not score like PyTorch."""
+
+
+class BackendError(RerankError):
+    """ONNX Runtime, or the execution provider asked for, is missing."""

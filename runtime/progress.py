@@ -1,0 +1,34 @@
+"""Progress bars for work over two seconds; silent when standard error is no terminal."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Shorter work is over before a bar could be read.
+PATIENCE_SECONDS = 2.0
+
+
+@contextmanager
+def progress(label: str, total: int, show: bool | None = None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that reports how many more of `total` are done.
+
+    `show` True or False decides; None shows a bar in a terminal once the work takes more than two seconds.
+    """
+    if show is None:
+        show = sys.stderr.isatty()
+    if not show:
+        yield lambda count: None
+        return
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total, visible=False)
+        start = time.monotonic()
+
+        def done(count: int) -> None:
+            bar.update(task, advance=count, visible=time.monotonic() - start > PATIENCE_SECONDS)
+
+        yield done

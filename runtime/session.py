@@ -1,0 +1,86 @@
+"""An ONNX Runtime session that is made on first use, once per process: picklable and safe across fork."""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from onnxrank.errors import ArtifactError, BackendError
+
+Array = NDArray[Any]
+CPU = "CPUExecutionProvider"
+
+
+class Session:
+    """One graph, its execution providers and its thread count; `run` may be called from several threads."""
+
+    def __init__(self, path: Path, providers: Sequence[str], threads: int | None) -> None:
+        self._path = path
+        self._providers = tuple(providers)
+        self._threads = threads
+        self._forget()
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be made."""
+        results: list[Array] = self._live().run(list(outputs), dict(feeds))
+        return results
+
+    def _live(self) -> Any:
+        # A forked child inherits the session but not its thread pool, and would wait for it for ever.
+        if self._owner != os.getpid():
+            self._forget()
+        with self._lock:
+            if self._session is None:
+                self._session = _make_session(self._path, self._providers, self._threads)
+            return self._session
+
+    def _forget(self) -> None:
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def __getstate__(self) -> tuple[Path, tuple[str, ...], int | None]:
+        return self._path, self._providers, self._threads
+
+    def __setstate__(self, state: tuple[Path, tuple[str, ...], int | None]) -> None:
+        self._path, self._providers, self._threads = state
+        self._forget()
+
+
+def check_providers(providers: Sequence[str]) -> None:
+    """Raise BackendError if ONNX Runtime is not installed or lacks one of the execution providers."""
+    available = _onnxruntime().get_available_providers()
+    for provider in providers:
+        if provider not in available:
+            raise BackendError(
+                f"the execution provider {provider!r} is not in this ONNX Runtime, which has "
+                f"{', '.join(available)}; name one of these, or install `onnxrank[gpu]` for CUDA."
+            )
+
+
+def _make_session(path: Path, providers: Sequence[str], threads: int | None) -> Any:
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        raise ArtifactError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {path} ({error}); "
+            "export the artifact again or upgrade ONNX Runtime."
+        ) from error
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError(
+            "ONNX Runtime is not installed: `pip install onnxrank[cpu]`, or `onnxrank[gpu]` for CUDA."
+        ) from error
+    return onnxruntime
