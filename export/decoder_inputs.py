@@ -16,8 +16,8 @@ from onnxrank.manifest import KeyValueCache
 
 INT64, INT32, FLOAT = ir.DataType.INT64, ir.DataType.INT32, ir.DataType.FLOAT
 
-# Large enough that exp() of it is 0 next to any attention score, small enough to add to one without overflow.
-MASKED = -1e9
+# exp() of it is 0 next to any attention score, and it is finite in float16 too.
+MASKED = -3e4
 
 
 class Shape(Enum):

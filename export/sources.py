@@ -1,0 +1,117 @@
+"""From what a person types (an alias, a hub id, a folder) to a checkpoint folder."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxrank.errors import InputError
+from onnxrank.hub import looks_like_repo_id, snapshot
+
+PATTERNS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "README.md",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A short name for a known model; `repo_id` None means the checkpoint inside this package."""
+
+    repo_id: str | None
+    family: str
+    licence: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A checkpoint folder and where it came from. `id` is a hub id or a folder's name, never a path."""
+
+    name: str
+    id: str
+    folder: Path
+    revision: str | None
+    family: str | None
+    licence: str | None
+
+
+def _qwen(size: str) -> Alias:
+    return Alias(
+        repo_id=f"Qwen/Qwen3-Reranker-{size}", family="qwen3-reranker", licence="apache-2.0", parameters=size
+    )
+
+
+ALIASES = {
+    "demo": Alias(repo_id=None, family="qwen3-reranker", licence="apache-2.0", parameters="1.4M"),
+    "qwen3-reranker": _qwen("0.6B"),
+    "qwen3-reranker-4b": _qwen("4B"),
+    "qwen3-reranker-8b": _qwen("8B"),
+}
+
+
+def locate(source: str, *, revision: str | None = None) -> Source:
+    """Return the checkpoint that `source` names, downloading it if it is on the hub.
+
+    An alias comes first (write ./demo for a folder of that name), then a folder, then a hub id.
+    Raises InputError if it is none of these, HubError if the download fails.
+    """
+    alias = ALIASES.get(source)
+    if alias and alias.repo_id is None:
+        _refuse_revision(revision, source)
+        folder = Path(__file__).parent / "demo"
+        return Source(
+            name=source, id=f"onnxrank/{source}", folder=folder, revision=None, family=alias.family, licence=alias.licence
+        )
+    if alias is None and Path(source).is_dir():
+        _refuse_revision(revision, source)
+        folder = Path(source).resolve()
+        return Source(
+            name=folder.name, id=folder.name, folder=folder, revision=None, family=None, licence=_licence(folder)
+        )
+    repo_id = alias.repo_id if alias and alias.repo_id else source
+    if not looks_like_repo_id(repo_id):
+        raise InputError(_unknown(source))
+    fetched = snapshot(repo_id, revision=revision, allow_patterns=PATTERNS)
+    return Source(
+        name=source if alias else repo_id.split("/")[1].lower(),
+        id=repo_id,
+        folder=fetched.folder,
+        revision=fetched.revision,
+        family=alias.family if alias else None,
+        licence=_licence(fetched.folder) or (alias.licence if alias else None),
+    )
+
+
+def _refuse_revision(revision: str | None, source: str) -> None:
+    if revision is not None:
+        raise InputError(f"--revision {revision} is for hub ids, and {source} is a local folder; leave it out.")
+
+
+def _unknown(source: str) -> str:
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        return f"{source} is no folder; check the path."
+    near = difflib.get_close_matches(source, ALIASES, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{source!r} is neither an alias ({', '.join(ALIASES)}), a folder, nor a hub id (owner/name); {hint}".rstrip(
+        "; "
+    ) + ("" if near else "; see `export-model --list`.")
+
+
+def _licence(folder: Path) -> str | None:
+    card = folder / "README.md"
+    if not card.is_file():
+        return None
+    matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    found = re.search(r"^license:\s*(\S+)\s*$", matter.group(1), re.MULTILINE) if matter else None
+    return found.group(1) if found else None

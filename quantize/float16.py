@@ -1,0 +1,126 @@
+"""float16 weights and matrix arithmetic, for GPUs and browsers.
+
+Three things stay in float32, because a large activation would overflow float16 there: the residual stream, the
+norms that read it (attention's softmax scale acts on their output), and the score head.
+"""
+
+from collections.abc import Set
+
+import numpy as np
+import onnx_ir as ir
+
+from onnxrank.quantize.weights import WeightedNode, embedding_gathers, lazy
+
+HALF_OPS = {"MatMul", "GroupQueryAttention", "QuickGelu"}
+WHOLE_OPS = {"SkipSimplifiedLayerNormalization"}
+# Compute in whatever type their first input has.
+FOLLOWING_OPS = {"Mul", "Add", "Reshape", "SimplifiedLayerNormalization", "GatherND"}
+KEPT = ("residual stream", "layer norms", "score head")
+
+FLOAT, FLOAT16 = ir.DataType.FLOAT, ir.DataType.FLOAT16
+
+
+def convert_float16(model: ir.Model, *, exclude: Set[str] = frozenset()) -> tuple[str, ...]:
+    """Convert the graph in place, but for the MatMuls whose weight is named in `exclude`.
+
+    Returns what was kept in float32. Inputs and outputs of a KV cache become float16, `logits` stays float32.
+    """
+    converter = _Converter(model)
+    for found in list(embedding_gathers(model)):
+        converter.embed(found)
+    for node in list(model.graph):
+        excluded = node.op_type == "MatMul" and node.inputs[1] is not None and node.inputs[1].name in exclude
+        if node.op_type in WHOLE_OPS or excluded:
+            converter.convert(node, FLOAT)
+        elif node.op_type in HALF_OPS:
+            converter.convert(node, FLOAT16)
+        elif node.op_type in FOLLOWING_OPS and (dtype := converter.dtype(node.inputs[0])) in (FLOAT, FLOAT16):
+            converter.convert(node, dtype)
+        else:
+            converter.note(node)
+    converter.settle_outputs()
+    return KEPT
+
+
+class _Converter:
+    """Keeps each value's type up to date, and casts where two types meet."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model = model
+        self._dtypes: dict[ir.Value, ir.DataType] = {}
+        self._casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
+
+    def dtype(self, value: ir.Value | None) -> ir.DataType | None:
+        if value is None:
+            return None
+        if value.const_value is not None:
+            return value.const_value.dtype
+        return self._dtypes.get(value, value.dtype)
+
+    def embed(self, found: WeightedNode) -> None:
+        """Store an embedding table as float16; the residual stream that starts there is float32."""
+        self._convert_weight(found.weight)
+        output = found.node.outputs[0]
+        cast = ir.node("Cast", [output], {"to": FLOAT}, name=f"{output.name}.float32")
+        cast.outputs[0].name = cast.name
+        output.replace_all_uses_with(cast.outputs[0])
+        cast.replace_input_with(0, output)
+        self._model.graph.insert_after(found.node, cast)
+
+    def convert(self, node: ir.Node, dtype: ir.DataType) -> None:
+        """Make every float input of `node`, and so its outputs, `dtype`."""
+        for i, value in enumerate(node.inputs):
+            if value is not None and self.dtype(value) in (FLOAT, FLOAT16) and self.dtype(value) != dtype:
+                node.replace_input_with(i, self._as(value, dtype, node))
+        for output in node.outputs:
+            self._dtypes[output] = dtype
+
+    def note(self, node: ir.Node) -> None:
+        """Record the type of a node that is left as it is."""
+        if node.op_type == "Cast":
+            dtype: ir.DataType | None = ir.DataType(node.attributes["to"].as_int())
+        elif node.op_type in ("Shape", "ArgMax"):
+            dtype = ir.DataType.INT64
+        elif node.op_type in ("Equal", "Or"):
+            dtype = ir.DataType.BOOL
+        else:
+            dtype = self.dtype(node.inputs[1 if node.op_type == "Where" else 0])
+        if dtype is not None:
+            self._dtypes[node.outputs[0]] = dtype
+
+    def settle_outputs(self) -> None:
+        for i, output in enumerate(self._model.graph.outputs):
+            if self.dtype(output) != FLOAT16:
+                continue
+            node = output.producer()
+            assert node is not None
+            if node.op_type == "GroupQueryAttention":
+                output.type = ir.TensorType(FLOAT16)
+                continue
+            name, output.name = output.name, f"{output.name}.float16"
+            cast = ir.node("Cast", [output], {"to": FLOAT}, name=name)
+            final = cast.outputs[0]
+            final.name, final.type, final.shape = name, ir.TensorType(FLOAT), output.shape
+            self._model.graph.insert_after(node, cast)
+            self._model.graph.outputs[i] = final
+
+    def _as(self, value: ir.Value, dtype: ir.DataType, before: ir.Node) -> ir.Value:
+        if dtype == FLOAT16 and value.is_initializer() and value.const_value is not None:
+            return self._convert_weight(value)
+        if dtype == FLOAT16 and value.is_graph_input():
+            value.type = ir.TensorType(FLOAT16)
+            return value
+        if (value, dtype) not in self._casts:
+            cast = ir.node("Cast", [value], {"to": dtype}, name=f"{value.name}.{dtype.name.lower()}")
+            cast.outputs[0].name = cast.name
+            self._model.graph.insert_before(before, cast)
+            self._casts[value, dtype] = cast.outputs[0]
+        return self._casts[value, dtype]
+
+    def _convert_weight(self, value: ir.Value) -> ir.Value:
+        tensor, name = value.const_value, str(value.name)
+        assert tensor is not None
+        shape = tuple(int(n) for n in tensor.shape)
+        value.const_value = lazy(name, FLOAT16, shape, lambda: tensor.numpy().astype(np.float16))
+        value.type = ir.TensorType(FLOAT16)
+        return value

@@ -1,0 +1,90 @@
+"""Ways to choose 4-bit values for blocks of a weight, each as ONNX Runtime implements it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """A [K, N] matrix as MatMulNBits wants it.
+
+    packed: uint8 [N, blocks, block_size / 2], low half first. scales: float32 [N, blocks].
+    zero_points: None (8), uint8 packed [N, ceil(blocks / 2)], or float32 [N, blocks].
+    """
+
+    packed: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    zero_points: NDArray[Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """`zero_points` is the kind that `quantize` gives: None, "uint8" or "float"."""
+
+    quantize: Callable[[NDArray[np.float32], int], Blocks]
+    zero_points: str | None
+
+
+def round_to_nearest(weight: NDArray[np.float32], block_size: int) -> Blocks:
+    """Symmetric, the extreme value of each block mapped to -8: the most accurate of the symmetric ways."""
+    from onnxruntime.quantization.matmul_nbits_quantizer import (
+        DefaultWeightOnlyQuantConfig,
+        DefaultWeightOnlyQuantizer,
+    )
+
+    config = DefaultWeightOnlyQuantConfig(block_size=block_size, is_symmetric=True, bits=4)
+    quantizer = DefaultWeightOnlyQuantizer(config)
+    packed, scales, _ = quantizer.qbits_block_quant(np.ascontiguousarray(weight))
+    return Blocks(packed=packed, scales=scales, zero_points=None)
+
+
+def k_quant(weight: NDArray[np.float32], block_size: int) -> Blocks:
+    """Asymmetric, scale and minimum searched to lessen a weighted error, as llama.cpp's k-quants."""
+    from onnxruntime.quantization.neural_compressor.weight_only import quant_tensor_k_quant_cpu
+
+    rows = _pad_rows(weight.T, block_size)
+    # A constant block divides by zero inside; its values come out right all the same.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values, scales, zero_points = quant_tensor_k_quant_cpu(rows, 4, block_size)
+    shape = len(rows), -1
+    return Blocks(
+        packed=_pack(values.astype(np.uint8).reshape(len(rows), -1, block_size)),
+        scales=scales.reshape(shape).astype(np.float32),
+        zero_points=_pack(zero_points.reshape(shape)),
+    )
+
+
+def hqq(weight: NDArray[np.float32], block_size: int) -> Blocks:
+    """Half-quadratic quantization (Badri and Shaji 2023): asymmetric, float zero points. Needs torch."""
+    import torch
+    from onnxruntime.quantization.matmul_nbits_quantizer import HQQWeightOnlyQuantConfig, HQQWeightOnlyQuantizer
+
+    quantizer = HQQWeightOnlyQuantizer(HQQWeightOnlyQuantConfig(block_size=block_size, bits=4))
+    tensor = torch.from_numpy(np.ascontiguousarray(weight.T))
+    values, scales, zero_points = quantizer.quantize_internal(tensor, bits=4, group_size=block_size)
+    return Blocks(
+        packed=_pack(values.numpy().astype(np.uint8).reshape(len(tensor), -1, block_size)),
+        scales=scales.numpy(),
+        zero_points=zero_points.numpy(),
+    )
+
+
+METHODS = {
+    "rtn": Method(quantize=round_to_nearest, zero_points=None),
+    "k-quant": Method(quantize=k_quant, zero_points="uint8"),
+    "hqq": Method(quantize=hqq, zero_points="float"),
+}
+
+
+def _pad_rows(rows: NDArray[np.float32], block_size: int) -> NDArray[np.float32]:
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % block_size)))
+
+
+def _pack(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pack 4-bit values two to a byte along the last axis, low half first."""
+    even = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, values.shape[-1] % 2)])
+    return even[..., 0::2] | (even[..., 1::2] << 4)

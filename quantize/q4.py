@@ -1,0 +1,95 @@
+"""4-bit weights: MatMulNBits, one scale per block of a column, float activations.
+
+q/k/v and gate/up stay separate nodes: WebGPU fuses them only so.
+"""
+
+from collections.abc import Callable, Set
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from onnxrank.quantize.methods import METHODS, Method
+from onnxrank.quantize.once import Once
+from onnxrank.quantize.weights import (
+    MICROSOFT,
+    WeightedNode,
+    constant_matmuls,
+    drop_unused_weights,
+    initializer,
+    lazy,
+    replace,
+)
+
+# 4 means int8 arithmetic inside the kernel, the fast path on CPUs and WebGPU.
+ACCURACY_LEVEL = 4
+
+
+def quantize_q4(
+    model: ir.Model, *, block_size: int = 32, method: str = "rtn", exclude: Set[str] = frozenset()
+) -> int:
+    """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
+
+    block_size: a power of two, 16 to 256. method: a key of METHODS.
+    """
+    count = 0
+    for found in constant_matmuls(model, exclude):
+        replace(model, found.node, _multiply(model, found, block_size, METHODS[method]))
+        count += 1
+    drop_unused_weights(model)
+    return count
+
+
+def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Method) -> list[ir.Node]:
+    name, (rows, columns) = found.name, found.shape
+    blocks = -(-rows // block_size)
+    once = Once(
+        lambda: method.quantize(found.values(), block_size), readers=3 if method.zero_points else 2
+    )
+    packed = lazy(
+        f"{name}.q4", ir.DataType.UINT8, (columns, blocks, block_size // 2), lambda: once.read().packed
+    )
+    nodes: list[ir.Node] = []
+    inputs = [
+        found.node.inputs[0],
+        initializer(model, f"{name}.q4", packed),
+        _floats(model, nodes, f"{name}.scales", found.dtype, (columns, blocks), lambda: once.read().scales),
+    ]
+    if method.zero_points == "uint8":
+        points = lazy(
+            f"{name}.zero_points", ir.DataType.UINT8, (columns, -(-blocks // 2)), lambda: once.read().zero_points
+        )
+        inputs.append(initializer(model, f"{name}.zero_points", points))
+    elif method.zero_points == "float":
+        inputs.append(
+            _floats(
+                model, nodes, f"{name}.zero_points", found.dtype, (columns, blocks), lambda: once.read().zero_points
+            )
+        )
+    attributes = {
+        "K": rows,
+        "N": columns,
+        "bits": 4,
+        "block_size": block_size,
+        "accuracy_level": ACCURACY_LEVEL,
+    }
+    return [*nodes, ir.node("MatMulNBits", inputs, attributes, domain=MICROSOFT, name=found.node.name)]
+
+
+def _floats(
+    model: ir.Model,
+    nodes: list[ir.Node],
+    name: str,
+    dtype: ir.DataType,
+    shape: tuple[int, ...],
+    make: Callable[[], NDArray[Any]],
+) -> ir.Value:
+    """A float constant stored as float16 for size; where float32 is wanted, the session folds a cast at load."""
+    stored = initializer(model, name, lazy(name, ir.DataType.FLOAT16, shape, lambda: make().astype(np.float16)))
+    if dtype == ir.DataType.FLOAT16:
+        return stored
+    cast = ir.node("Cast", [stored], {"to": dtype}, name=f"{name}.float32")
+    cast.outputs[0].name = cast.name
+    nodes.append(cast)
+    return cast.outputs[0]

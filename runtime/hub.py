@@ -1,0 +1,81 @@
+"""Downloads from a model hub: cached, resumable, and with one sentence for each thing that goes wrong."""
+
+import errno
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxrank.errors import HubError, OutputError
+
+_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A folder with the files asked for, and the commit hash they are of."""
+
+    folder: Path
+    revision: str
+
+
+def looks_like_repo_id(source: str) -> bool:
+    """Whether `source` has the form owner/name."""
+    return _REPO_ID.fullmatch(source) is not None and not source.startswith((".", "/"))
+
+
+def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str]) -> Snapshot:
+    """Download the files of a repository that match `allow_patterns`, or find them in the cache.
+
+    Raises HubError naming what was wrong, OutputError when the disk is full.
+    """
+    import huggingface_hub
+    from huggingface_hub import errors
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    at = f" at revision {revision!r}" if revision else ""
+    try:
+        folder = huggingface_hub.snapshot_download(
+            repo_id, revision=revision, allow_patterns=list(allow_patterns)
+        )
+    except errors.GatedRepoError as error:
+        raise HubError(
+            f"{repo_id} is gated: accept its licence on its page, then run `hf auth login` or set HF_TOKEN."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise HubError(
+            f"the hub has no repository {repo_id}, or it is private: check the name, or run `hf auth login`."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise HubError(f"{repo_id} has no revision {revision!r}: name a branch, tag or commit of it.") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise HubError(_unreachable(repo_id, at)) from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(f"the disk is full while downloading {repo_id}; free some space.") from error
+        raise HubError(_interrupted(repo_id, error)) from error
+    except Exception as error:  # the HTTP library's own errors, which differ between releases
+        raise HubError(_interrupted(repo_id, error)) from error
+    return Snapshot(folder=Path(folder), revision=Path(folder).name)
+
+
+def _unreachable(repo_id: str, at: str) -> str:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return (
+            f"{repo_id}{at} is not in the cache, and HF_HUB_OFFLINE forbids downloading: unset it, "
+            "or give a local folder."
+        )
+    return (
+        f"{constants.ENDPOINT} cannot be reached and {repo_id}{at} is not in the cache: "
+        "check the network, or give a local folder."
+    )
+
+
+def _interrupted(repo_id: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"the download of {repo_id} broke off ({reason}): run the same command again, it resumes."
