@@ -17,6 +17,8 @@ from onnxrank.quantize.weights import (
     replace,
 )
 
+SLICE_ROWS = 8192
+
 
 def quantize_embeddings(model: ir.Model) -> int:
     """Quantize every Gather from a constant float table, in place; return how many there were."""
@@ -45,6 +47,13 @@ def _gather(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
 
 def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return int8 [rows, n] and scales [rows, 1] of a table: symmetric, abs-max over each row."""
-    scales = np.abs(table).max(axis=1, keepdims=True) / np.float32(127)
-    scales[scales == 0] = 1
-    return np.rint(table / scales).astype(np.int8), scales
+    quantized = np.empty(table.shape, np.int8)
+    scales = np.empty((len(table), 1), np.float32)
+    # In slices: whole-table temporaries would need several times the largest tensor's memory.
+    for start in range(0, len(table), SLICE_ROWS):
+        rows = table[start : start + SLICE_ROWS]
+        scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
+        scale[scale == 0] = 1
+        quantized[start : start + SLICE_ROWS] = np.rint(rows / scale)
+        scales[start : start + SLICE_ROWS] = scale
+    return quantized, scales

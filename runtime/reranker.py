@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.activation import activate
 from onnxrank.artifact import TOKENIZER, open_artifact
 from onnxrank.errors import InputError
 from onnxrank.manifest import Manifest
@@ -233,14 +234,6 @@ class Reranker:
         return self._packed.score(
             head.instruction, head.query, [body.token_ids for body in bodies], done=done
         )
-
-
-def activate(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
-    """Return the scores of logits: 1 / (1 + exp(-x)) for "sigmoid", unchanged for "identity"."""
-    if activation == "identity":
-        return logits
-    # logaddexp cannot overflow, and keeps small probabilities exact.
-    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64))).astype(np.float32)
 
 
 def _limit(wanted: int | None, largest: int) -> int:

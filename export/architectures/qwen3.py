@@ -87,6 +87,11 @@ def build(
     return _Builder(checkpoint, Qwen3.of(checkpoint), shape, max_length).build(score_weight)
 
 
+def cache(checkpoint: Checkpoint) -> KeyValueCache:
+    """Return the shape of the KV cache."""
+    return Qwen3.of(checkpoint).cache
+
+
 def output_weight_name(checkpoint: Checkpoint) -> str:
     """Return the name of the vocabulary projection: the embedding table itself where they are tied."""
     return "model.embed_tokens.weight" if checkpoint.config.get("tie_word_embeddings") else "lm_head.weight"

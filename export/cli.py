@@ -1,0 +1,120 @@
+"""The `export-model` command: a checkpoint in, a verified artifact folder out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnxrank.console import run, say, show_json, show_table
+from onnxrank.errors import InputError
+from onnxrank.export.exporter import Options, export
+from onnxrank.export.families import FAMILIES
+from onnxrank.export.sources import ALIASES, locate
+from onnxrank.parity import PARITY_COLUMNS, parity_rows
+from onnxrank.progress import progress
+from onnxrank.quantize.methods import METHODS
+from onnxrank.quantize.variants import VARIANTS
+from onnxrank.schema import write
+
+app = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+BLOCK_SIZES = (16, 32, 64, 128, 256)
+HEADS = ("score", "lm")
+
+
+def _flag(variant: str) -> object:
+    return typer.Option(f"--{variant}", help=VARIANTS[variant].purpose, rich_help_panel="Variants")
+
+
+@app.command(no_args_is_help=True)
+def export_model(
+    source: Annotated[str | None, typer.Argument(help="Alias, hub id (owner/name) or checkpoint folder.")] = None,
+    family: Annotated[str | None, typer.Option(help=f"Reranker family: {', '.join(FAMILIES)}.")] = None,
+    fp32: Annotated[bool, _flag("fp32")] = False,
+    fp16: Annotated[bool, _flag("fp16")] = False,
+    int8: Annotated[bool, _flag("int8")] = False,
+    q4: Annotated[bool, _flag("q4")] = False,
+    q4f16: Annotated[bool, _flag("q4f16")] = False,
+    every: Annotated[bool, typer.Option("--all", help="all of these", rich_help_panel="Variants")] = False,
+    out: Annotated[Path | None, typer.Option(help="Artifact folder; artifacts/NAME by default.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    head: Annotated[
+        str, typer.Option(help="score: a graph that gives the score. lm: full vocabulary and KV cache.")
+    ] = "score",
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of the longest prompt.")] = None,
+    proof_length: Annotated[
+        int, typer.Option(min=1, help="Tokens of the longest text the proof scores; more takes longer.")
+    ] = 512,
+    block_size: Annotated[int, typer.Option(help="q4: weights that share a scale, 16 to 256.")] = 32,
+    method: Annotated[str, typer.Option(help=f"q4: {', '.join(METHODS)}.")] = "rtn",
+    force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List aliases and families.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Turn a reranker checkpoint into a folder of ONNX graphs that are proven to score like PyTorch.
+
+    `export-model demo --q4`
+
+    `export-model qwen3-reranker --int8 --q4 --out artifacts/reranker`
+
+    `export-model ./my-finetune --family qwen3-reranker --all`
+    """
+    if list_:
+        _list(as_json)
+        return
+    if source is None:
+        raise InputError("no checkpoint was named; give an alias, hub id or folder, or see `export-model --list`.")
+    _choose("--head", head, HEADS)
+    _choose("--method", method, tuple(METHODS))
+    _choose("--block-size", block_size, BLOCK_SIZES)
+    flags = {"fp32": fp32, "fp16": fp16, "int8": int8, "q4": q4, "q4f16": q4f16}
+    variants = [name for name, wanted in flags.items() if wanted or every] or ["q4"]
+    located = locate(source, revision=revision)
+    folder = out or Path("artifacts") / located.name
+    manifest = export(
+        located,
+        folder,
+        family=family,
+        force=force,
+        progress=progress,
+        options=Options(
+            variants=variants,
+            head=head,
+            max_length=max_length,
+            proof_length=proof_length,
+            block_size=block_size,
+            method=method,
+        ),
+    )
+    if as_json:
+        show_json({"folder": str(folder), "manifest": write(manifest)})
+        return
+    rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v.parity, v.batch_effect)]
+    show_table(f"{manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
+    size = sum(entry.bytes for entry in manifest.files.values())
+    say(f"wrote {folder} ({size / 1e6:,.1f} MB): {', '.join(manifest.variants)}")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run(app)
+
+
+def _choose(option: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{option} is {value!r}; choose one of {', '.join(map(str, choices))}.")
+
+
+def _list(as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "aliases": {name: write(alias) for name, alias in ALIASES.items()},
+                "families": {name: family.description for name, family in FAMILIES.items()},
+            }
+        )
+        return
+    rows = [[n, a.repo_id or "inside this package", a.family, a.parameters, a.licence] for n, a in ALIASES.items()]
+    show_table("aliases", ["alias", "checkpoint", "family", "parameters", "licence"], rows)
+    families = [[f.name, ", ".join(f.model_types), f.description] for f in FAMILIES.values()]
+    show_table("families (--family)", ["family", "model_type", "what it is"], families)

@@ -1,0 +1,37 @@
+"""Ranking quality of an exported variant on labelled candidates."""
+
+import json
+from pathlib import Path
+
+import ir_measures
+from ir_measures import MRR, P, nDCG
+
+from onnxrank.reranker import Reranker
+
+MEASURES = {"nDCG@10": nDCG @ 10, "MRR@10": MRR @ 10, "top-1": P @ 1}
+
+# {query id: {document id: score}}
+Run = dict[str, dict[str, float]]
+
+
+def evaluate(artifact: Path, variant: str, path: Path) -> dict[str, float]:
+    """Return nDCG@10, MRR@10 and top-1 of a variant over a file of labelled candidates.
+
+    A line of the file is {"query", "documents": [...], "relevance": [...]}; relevance 0 means not relevant.
+    """
+    reranker = Reranker(artifact, variant=variant)
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    scores = [reranker.predict([(entry["query"], text) for text in entry["documents"]]) for entry in entries]
+    return measure([e["relevance"] for e in entries], [row.tolist() for row in scores])
+
+
+def measure(relevance: list[list[int]], scores: list[list[float]]) -> dict[str, float]:
+    """Return the measures of scores against relevance labels, each `[queries][candidates]`."""
+    qrels: dict[str, dict[str, int]] = {str(q): _named(row) for q, row in enumerate(relevance)}
+    run: Run = {str(q): _named(row) for q, row in enumerate(scores)}
+    found = ir_measures.calc_aggregate(MEASURES.values(), qrels, run)
+    return {name: float(found[measure]) for name, measure in MEASURES.items()}
+
+
+def _named(row: list[float] | list[int]) -> dict[str, float] | dict[str, int]:
+    return {str(document): value for document, value in enumerate(row)}

@@ -1,0 +1,12 @@
+"""From logits to the scores people see."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def activate(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+    """Return the scores of logits: 1 / (1 + exp(-x)) for "sigmoid", unchanged for "identity"."""
+    if activation == "identity":
+        return logits
+    # logaddexp cannot overflow, and keeps small probabilities exact.
+    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64))).astype(np.float32)

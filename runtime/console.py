@@ -1,0 +1,47 @@
+"""What both command lines share: errors in one sentence, JSON for machines, tables for people."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from onnxrank.errors import RerankError
+
+FAILED = 1
+
+
+def run(app: Callable[[], None]) -> None:
+    """Run a command line; a RerankError becomes its sentence on standard error and exit code 1."""
+    try:
+        app()
+    except RerankError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
+        sys.stderr.write(f"{error}\n")
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+
+
+def show_json(data: Any) -> None:
+    """Write data as JSON to standard output."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; where standard output is no terminal, wide enough that nothing is cut."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 140
+    Console(width=width).print(table)
+
+
+def say(text: str) -> None:
+    """Print a line of prose."""
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)

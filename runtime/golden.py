@@ -1,0 +1,53 @@
+"""`golden.json`: pairs with the token ids and logits that the untouched PyTorch checkpoint gave."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxrank.errors import ArtifactError
+from onnxrank.manifest import GOLDEN
+from onnxrank.schema import SchemaError, read, write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenPair:
+    """One pair; `logit` is None where only the token ids were recorded, because scoring would take minutes."""
+
+    query: str
+    document: str
+    token_ids: tuple[int, ...]
+    logit: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """`oracle` names the versions that gave the scores. All pairs use the default instruction."""
+
+    oracle: dict[str, str]
+    pairs: tuple[GoldenPair, ...]
+
+    @property
+    def scored(self) -> tuple[GoldenPair, ...]:
+        return tuple(pair for pair in self.pairs if pair.logit is not None)
+
+
+def read_golden(folder: Path) -> Golden:
+    """Raises ArtifactError if golden.json is missing or malformed."""
+    path = folder / GOLDEN
+    try:
+        return read(Golden, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, SchemaError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); export the artifact again.") from error
+
+
+def write_golden(golden: Golden, folder: Path) -> None:
+    (folder / GOLDEN).write_text(json.dumps(write(golden), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def by_query(pairs: Sequence[GoldenPair]) -> dict[str, list[int]]:
+    """Return the indices of each query's pairs."""
+    groups: dict[str, list[int]] = {}
+    for i, pair in enumerate(pairs):
+        groups.setdefault(pair.query, []).append(i)
+    return groups
