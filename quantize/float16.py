@@ -97,7 +97,9 @@ class _Converter:
             if node.op_type == "GroupQueryAttention":
                 output.type = ir.TensorType(FLOAT16)
                 continue
-            name, output.name = output.name, f"{output.name}.float16"
+            name, output.name = str(output.name), f"{output.name}.float16"
+            node.name = output.name
+            output.type = ir.TensorType(FLOAT16)
             cast = ir.node("Cast", [output], {"to": FLOAT}, name=name)
             final = cast.outputs[0]
             final.name, final.type, final.shape = name, ir.TensorType(FLOAT), output.shape

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from onnxrank.errors import InputError
+from onnxrank.export.sources import ALIASES, locate
+from tests.stand_in_hub import COMMIT, StandInHub
+
+CARD = b"---\ntags: [x]\nlicense: mit\n---\n# A model\n"
+
+
+def test_the_demo_is_inside_the_package() -> None:
+    found = locate("demo")
+    assert (found.folder / "model.safetensors").is_file()
+    assert (found.name, found.family, found.licence, found.revision) == ("demo", "qwen3-reranker", "apache-2.0", None)
+
+
+def test_a_folder_tells_its_name_and_licence_but_not_its_path(tmp_path: Path) -> None:
+    folder = tmp_path / "My-Model"
+    folder.mkdir()
+    (folder / "README.md").write_bytes(CARD)
+    found = locate(str(folder))
+    assert (found.name, found.id, found.licence, found.family) == ("My-Model", "My-Model", "mit", None)
+
+
+def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
+    files = {"config.json": b"{}", "model.safetensors": b"x", "pytorch_model.bin": b"x", "README.md": CARD}
+    hub.add("Owner/Their-Model", files)
+    found = locate("Owner/Their-Model", revision="main")
+    assert (found.name, found.id, found.revision, found.licence) == (
+        "their-model",
+        "Owner/Their-Model",
+        COMMIT,
+        "mit",
+    )
+    assert sorted(p.name for p in found.folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
+    hub.add("Qwen/Qwen3-Reranker-0.6B", {"config.json": b"{}"})
+    found = locate("qwen3-reranker")
+    assert (found.name, found.id, found.family) == ("qwen3-reranker", ALIASES["qwen3-reranker"].repo_id, "qwen3-reranker")
+    assert found.licence == "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "sentence"),
+    [
+        ("qwen3-rerank", None, "did you mean qwen3-reranker?"),
+        ("./nowhere", None, "./nowhere is no folder; check the path."),
+        ("xyzzy plugh", None, "see `export-model --list`"),
+        ("demo", "main", "--revision main is for hub ids"),
+        (str(Path(__file__).parent), "main", "is a local folder; leave it out"),
+    ],
+)
+def test_what_is_no_source_is_one_sentence(source: str, revision: str | None, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        locate(source, revision=revision)
+    assert sentence in str(caught.value)

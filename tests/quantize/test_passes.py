@@ -1,0 +1,137 @@
+"""Each pass against what numpy says of the same weights."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from onnxrank.quantize.embedding import quantize_embeddings
+from onnxrank.quantize.float16 import KEPT, convert_float16
+from onnxrank.quantize.int8 import quantize_int8
+from onnxrank.quantize.methods import METHODS, Blocks
+from onnxrank.quantize.q4 import quantize_q4
+
+RNG = np.random.default_rng(0)
+TABLE = RNG.standard_normal((50, 96)).astype(np.float32)
+WEIGHT = (RNG.standard_normal((96, 40)) / 10).astype(np.float32)
+HEAD = RNG.standard_normal((40, 1)).astype(np.float32)
+
+
+def small_model() -> ir.Model:
+    """ids -> embedding -> MatMul -> MatMul (the head)."""
+    ids = ir.Value(name="ids", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape(["batch", "length"]))
+    weights = [
+        ir.Value(name=name, const_value=ir.tensor(value, name=name), type=ir.TensorType(ir.DataType.FLOAT))
+        for name, value in (("table", TABLE), ("weight", WEIGHT), ("head", HEAD))
+    ]
+    row = ir.node("Gather", [weights[0], ids], {"axis": 0}, name="row")
+    hidden = ir.node("MatMul", [row.outputs[0], weights[1]], name="hidden")
+    logits = ir.node("MatMul", [hidden.outputs[0], weights[2]], name="logits")
+    for node in (row, hidden, logits):
+        node.outputs[0].name = node.name
+    logits.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    graph = ir.Graph(
+        [ids], logits.outputs, nodes=[row, hidden, logits], initializers=weights,
+        opset_imports={"": 21, "com.microsoft": 1}, name="small",
+    )  # fmt: skip
+    return ir.Model(graph, ir_version=10)
+
+
+def run(model: ir.Model, ids: NDArray[np.int64], path: Path) -> NDArray[np.float32]:
+    ir.save(model, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    output: NDArray[np.float32] = session.run(["logits"], {"ids": ids})[0]
+    return output
+
+
+def ops(model: ir.Model) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph)
+
+
+IDS = RNG.integers(0, 50, (3, 7))
+
+
+def test_int8_is_the_formula(tmp_path: Path) -> None:
+    model = small_model()
+    assert quantize_int8(model, exclude={"head"}) == 1
+    x = TABLE[IDS]
+    scale = np.abs(x).max(-1, keepdims=True) / 127
+    weight_scale = np.abs(WEIGHT).max(0) / 127
+    product = np.rint(x / scale) @ np.rint(WEIGHT / weight_scale) * scale * weight_scale
+    np.testing.assert_allclose(run(model, IDS, tmp_path / "m.onnx"), product @ HEAD, rtol=1e-4, atol=1e-4)
+    assert ops(model)["MatMul"] == 1
+
+
+def test_int8_tokens_do_not_see_each_other(tmp_path: Path) -> None:
+    model = small_model()
+    quantize_int8(model, exclude={"head"})
+    batch = run(model, IDS, tmp_path / "m.onnx")
+    for row, ids in enumerate(IDS):
+        np.testing.assert_array_equal(run(model, ids[None, :3], tmp_path / "m.onnx")[0], batch[row, :3])
+
+
+def test_int8_shares_the_activation_between_matrices() -> None:
+    model = small_model()
+    hidden = next(node for node in model.graph if node.name == "hidden")
+    twin = ir.node("MatMul", hidden.inputs, name="twin")
+    twin.outputs[0].name = "twin"
+    model.graph.insert_after(hidden, twin)
+    assert quantize_int8(model, exclude={"head"}) == 2
+    assert ops(model)["QuantizeLinear"] == 1
+
+
+def dequantize(blocks: Blocks, rows: int) -> NDArray[np.float32]:
+    low, high = blocks.packed & 15, blocks.packed >> 4
+    values = np.stack([low, high], -1).reshape(*blocks.packed.shape[:2], -1).astype(np.float32)
+    zero: NDArray[np.float32] | float = 8.0
+    if blocks.zero_points is not None:
+        points = blocks.zero_points
+        if points.dtype == np.uint8:
+            points = np.stack([points & 15, points >> 4], -1).reshape(len(points), -1)
+        zero = points[:, : blocks.scales.shape[1], None].astype(np.float32)
+    return ((values - zero) * blocks.scales[..., None]).reshape(len(values), -1)[:, :rows].T
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("block_size", [16, 32, 64, 256])
+def test_q4_weights_are_near_and_the_graph_uses_them(method: str, block_size: int, tmp_path: Path) -> None:
+    weight = dequantize(METHODS[method].quantize(WEIGHT, block_size), len(WEIGHT))
+    error = np.sqrt(np.square(weight - WEIGHT).mean() / np.square(WEIGHT).mean())
+    # Gaussian weights in 4 bits: a tenth, growing with the block.
+    assert 0.02 < error < 0.17
+    model = small_model()
+    assert quantize_q4(model, block_size=block_size, method=method, exclude={"head"}) == 1
+    found = run(model, IDS, tmp_path / "m.onnx")
+    # accuracy_level 4 also quantizes the activations, to 8 bits.
+    np.testing.assert_allclose(found, TABLE[IDS] @ weight @ HEAD, atol=0.25)
+    assert np.abs(found - TABLE[IDS] @ weight @ HEAD).max() < np.abs(found - TABLE[IDS] @ WEIGHT @ HEAD).max()
+
+
+def test_symmetric_q4_has_no_zero_points() -> None:
+    model = small_model()
+    quantize_q4(model, exclude={"head"})
+    node = next(node for node in model.graph if node.op_type == "MatMulNBits")
+    assert len(node.inputs) == 3
+
+
+def test_embedding_rows_are_the_formula(tmp_path: Path) -> None:
+    model = small_model()
+    assert quantize_embeddings(model) == 1
+    scale = np.abs(TABLE).max(1, keepdims=True) / 127
+    rows = (np.rint(TABLE / scale) * scale)[IDS]
+    np.testing.assert_allclose(run(model, IDS, tmp_path / "m.onnx"), rows @ WEIGHT @ HEAD, rtol=1e-4, atol=1e-4)
+    assert "table" not in model.graph.initializers
+
+
+def test_float16_keeps_the_head_and_the_output(tmp_path: Path) -> None:
+    model = small_model()
+    assert convert_float16(model, exclude={"head"}) == KEPT
+    dtypes = {name: value.const_value.dtype for name, value in model.graph.initializers.items() if value.const_value}
+    assert dtypes == {"table": ir.DataType.FLOAT16, "weight": ir.DataType.FLOAT16, "head": ir.DataType.FLOAT}
+    found = run(model, IDS, tmp_path / "m.onnx")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, TABLE[IDS] @ WEIGHT @ HEAD, atol=0.02)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from onnxrank.activation import activate
+from onnxrank.parity import compare, kendall_tau
+from onnxrank.tolerances import TOLERANCES
+
+
+def test_kendall_tau_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = rng.integers(0, 8, (2, 20)).astype(np.float32)
+        assert kendall_tau(a, b) == pytest.approx(stats.kendalltau(a, b).statistic)
+
+
+def test_compare_measures_the_worst_pair_and_each_querys_first() -> None:
+    expected = np.array([2.0, 1.0, -1.0, 0.0, 5.0], np.float32)
+    found = np.array([2.0, 2.5, -1.0, 0.0, 5.0], np.float32)
+    parity = compare(expected, found, [[0, 1], [2, 3], [4]], "identity")
+    assert parity.max_logit_difference == 1.5
+    assert parity.top1_agreement == 0.5
+    assert parity.kendall_tau == pytest.approx(0.8)
+
+
+def test_a_gate_catches_nan() -> None:
+    scores = np.array([1.0, 2.0], np.float32)
+    parity = compare(scores, np.array([np.nan, 2.0], np.float32), [[0, 1]], "identity")
+    assert all(tolerance.problem(parity, 1.0) for tolerance in TOLERANCES.values())
+
+
+def test_sigmoid_neither_overflows_nor_loses_small_scores() -> None:
+    with np.errstate(all="raise"):
+        scores = activate(np.array([-80.0, 0.0, 80.0], np.float32), "sigmoid")
+    assert scores[0] == pytest.approx(1.8048513e-35)
+    assert scores[1:].tolist() == [0.5, 1.0]
