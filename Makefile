@@ -31,7 +31,8 @@ types: .venv/ready
 	$(VENV)/mypy -p benchmarks
 
 bench: .venv/ready $(TOKENIZER) ## Export a full-size checkpoint; report time, memory, sizes and parity
-	$(VENV)/python -m benchmarks.export_full_size
+	$(VENV)/python -m benchmarks.export_full_size q4 int8
+	$(VENV)/python -m benchmarks.export_full_size fp32
 
 clean: ## Remove what the other targets made
 	rm -rf .venv build artifacts/demo

@@ -11,7 +11,7 @@ from onnxrank.manifest import Manifest
 from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.quantize.variants import VARIANTS
 
-USAGE = '''## Use
+USAGE = """## Use
 
 ```python
 from onnxrank import Reranker
@@ -22,7 +22,7 @@ reranker.rank("what is the capital of France?", ["Paris is the capital of France
 
 In JavaScript, load it with Transformers.js 4.3 or later: `AutoTokenizer` and `AutoModel` read this folder as it is;
 the output `logits` is `[batch_size, 1]`, the raw score, and `reranker.json` holds the prompt and the activation.
-'''
+"""
 
 
 def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
@@ -40,8 +40,10 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         "## Variants\n",
         _table(
             ["variant", "for", "MB", "kept in float32"],
-            [[n, VARIANTS[n].purpose, _megabytes(manifest, n), ", ".join(v.kept_float32) or "-"]
-             for n, v in manifest.variants.items()],
+            [
+                [n, VARIANTS[n].purpose, _megabytes(manifest, n), ", ".join(v.kept_float32) or "-"]
+                for n, v in manifest.variants.items()
+            ],
         ),
         "\n## Parity with PyTorch\n",
         f"Differences from transformers {manifest.made_with['transformers']} in float32, each graph and padding side, "

@@ -10,9 +10,8 @@ from typing import Any
 import ml_dtypes  # noqa: F401  # registers bfloat16 with numpy, which safetensors looks up by name
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-
 from onnxrank.errors import CheckpointError
+from safetensors import SafetensorError, safe_open
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -116,7 +115,7 @@ def _weight_files(folder: Path) -> list[Path]:
 def _header(file: Path) -> dict[str, TensorEntry]:
     try:
         with safe_open(file, framework="np") as opened:
-            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  # not a mapping
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # not a mapping
             return {
                 name: TensorEntry(file=file, dtype=part.get_dtype(), shape=tuple(part.get_shape()))
                 for name, part in slices.items()

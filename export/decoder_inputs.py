@@ -10,7 +10,6 @@ from enum import Enum
 
 import numpy as np
 import onnx_ir as ir
-
 from onnxrank.export.graph import GraphBuilder
 from onnxrank.manifest import KeyValueCache
 
@@ -91,7 +90,13 @@ def packed_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
     bias = b.op("Where", visible, b.constant(0.0, "seen"), b.constant(MASKED, "masked"))
     pads = b.op("Concat", past_length, b.constant([0], "no_pad"), axis=0)
     bias = b.op(
-        "Pad", bias, pads, b.constant(0.0, "seen"), b.constant([3], "axis_3"), mode="constant", name="attention_bias"
+        "Pad",
+        bias,
+        pads,
+        b.constant(0.0, "seen"),
+        b.constant([3], "axis_3"),
+        mode="constant",
+        name="attention_bias",
     )
 
     def select(x: ir.Value, name: str) -> ir.Value:
@@ -123,7 +128,14 @@ def lm_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
     bias = b.op("Where", padding, b.constant(MASKED, "masked"), b.constant(0.0, "seen"))
     bias = b.op("Unsqueeze", bias, b.constant([1, 2], "axes_1_2"))
     size = b.op("Shape", input_ids, start=1, end=2)
-    shape = b.op("Concat", b.constant([1], "axis_1"), b.constant([1], "axis_1"), size, b.constant([1], "axis_1"), axis=0)
+    shape = b.op(
+        "Concat",
+        b.constant([1], "axis_1"),
+        b.constant([1], "axis_1"),
+        size,
+        b.constant([1], "axis_1"),
+        axis=0,
+    )
     return DecoderInputs(
         token_ids=input_ids,
         seqlens_k=b.op("Cast", last, to=INT32, name="seqlens_k"),

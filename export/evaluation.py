@@ -2,16 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 import ir_measures
 from ir_measures import MRR, P, nDCG
-
 from onnxrank.reranker import Reranker
 
 MEASURES = {"nDCG@10": nDCG @ 10, "MRR@10": MRR @ 10, "top-1": P @ 1}
 
-# {query id: {document id: score}}
-Run = dict[str, dict[str, float]]
+T = TypeVar("T", int, float)
 
 
 def evaluate(artifact: Path, variant: str, path: Path) -> dict[str, float]:
@@ -27,11 +26,11 @@ def evaluate(artifact: Path, variant: str, path: Path) -> dict[str, float]:
 
 def measure(relevance: list[list[int]], scores: list[list[float]]) -> dict[str, float]:
     """Return the measures of scores against relevance labels, each `[queries][candidates]`."""
-    qrels: dict[str, dict[str, int]] = {str(q): _named(row) for q, row in enumerate(relevance)}
-    run: Run = {str(q): _named(row) for q, row in enumerate(scores)}
+    qrels = {str(query): _named(row) for query, row in enumerate(relevance)}
+    run = {str(query): _named(row) for query, row in enumerate(scores)}
     found = ir_measures.calc_aggregate(MEASURES.values(), qrels, run)
     return {name: float(found[measure]) for name, measure in MEASURES.items()}
 
 
-def _named(row: list[float] | list[int]) -> dict[str, float] | dict[str, int]:
+def _named(row: list[T]) -> dict[str, T]:
     return {str(document): value for document, value in enumerate(row)}

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from onnxrank.artifact import TOKENIZER, Artifact, sha256
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export.architectures import ARCHITECTURES
@@ -38,6 +36,7 @@ from onnxrank.manifest import (
 from onnxrank.manifest import Source as ManifestSource
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.verification import check_gates, verify_variant, ways_of
+from tokenizers import Tokenizer
 
 # The head decides the score, and is one vector: it is never quantized.
 EXACT = frozenset({"score.weight"})
@@ -82,9 +81,7 @@ def export(
 
 
 class _Job:
-    def __init__(
-        self, source: Source, family: str | None, options: Options, folder: Path, progress: Progress
-    ) -> None:
+    def __init__(self, source: Source, family: str | None, options: Options, folder: Path, progress: Progress) -> None:
         self.source = source
         self.options = options
         self.folder = folder
@@ -96,7 +93,9 @@ class _Job:
         positions = self.checkpoint.config.get("max_position_embeddings") or self.max_length
         if self.max_length > positions:
             if options.max_length:
-                raise InputError(f"--max-length {self.max_length} is more than the {positions} positions of this model.")
+                raise InputError(
+                    f"--max-length {self.max_length} is more than the {positions} positions of this model."
+                )
             self.max_length = positions
         self.tokenizer = _read_tokenizer(source.folder)
         self.head: Head = self.family.head(self.checkpoint, self.tokenizer)
@@ -117,7 +116,11 @@ class _Job:
         )
         with self.progress("PyTorch scores", len(pairs)) as done:
             golden = record(
-                str(self.source.folder), family=self.family.name, pairs=pairs, max_length=self.max_length, done=done
+                str(self.source.folder),
+                family=self.family.name,
+                pairs=pairs,
+                max_length=self.max_length,
+                done=done,
             )
         write_golden(golden, self.folder)
         return golden
@@ -224,8 +227,7 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
     path = folder / TOKENIZER
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} has no {TOKENIZER}; save it with "
-            "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`."
+            f"{folder} has no {TOKENIZER}; save it with `AutoTokenizer.from_pretrained(...).save_pretrained(...)`."
         )
     try:
         return Tokenizer.from_file(str(path))

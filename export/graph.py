@@ -48,9 +48,7 @@ class GraphBuilder:
             array = array.astype(np.float32)
         return self._initializer(name, lambda: ir.tensor(array, name=name))
 
-    def weight(
-        self, name: str, shape: Sequence[int], read: Callable[[], NDArray[np.float32]]
-    ) -> ir.Value:
+    def weight(self, name: str, shape: Sequence[int], read: Callable[[], NDArray[np.float32]]) -> ir.Value:
         """Return a float32 weight whose values `read` gives when they are needed."""
         evaluate = partial(_evaluate, name, tuple(shape), read)
         tensor = ir.LazyTensor(evaluate, ir.DataType.FLOAT, ir.Shape(shape), name=name)
@@ -80,9 +78,7 @@ class GraphBuilder:
     ) -> Sequence[ir.Value]:
         # An output without a name is given one by onnx_ir; the empty name means "not wanted".
         outputs = [ir.Value(name=name) for name in names]
-        return self._tape.op_multi_out(
-            op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0]
-        )
+        return self._tape.op_multi_out(op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0])
 
     def _initializer(self, name: str, make: Callable[[], ir.TensorProtocol]) -> ir.Value:
         if name not in self._weights:
@@ -90,9 +86,7 @@ class GraphBuilder:
         return self._weights[name]
 
 
-def _evaluate(
-    name: str, shape: tuple[int, ...], read: Callable[[], NDArray[np.float32]]
-) -> ir.TensorProtocol:
+def _evaluate(name: str, shape: tuple[int, ...], read: Callable[[], NDArray[np.float32]]) -> ir.TensorProtocol:
     value = np.ascontiguousarray(read(), np.float32)
     assert value.shape == shape, f"{name} was declared {shape} and is {value.shape}"
     return ir.Tensor(value, name=name)

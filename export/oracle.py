@@ -43,7 +43,12 @@ def record(
         # A file, not a pipe: nobody would read a pipe while the answers are read.
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, encoding="utf-8"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            encoding="utf-8",
         ) as process,
     ):
         assert process.stdin and process.stdout
@@ -81,9 +86,7 @@ def _serve() -> None:
     pairs = []
     with torch.inference_mode():
         for asked in request["pairs"]:
-            token_ids = family.reference_token_ids(
-                tokenizer, asked["query"], asked["document"], request["max_length"]
-            )
+            token_ids = family.reference_token_ids(tokenizer, asked["query"], asked["document"], request["max_length"])
             logit = asked["logit"]
             if logit is not None:
                 logit = family.reference_logit(model, tokenizer, torch.tensor([token_ids]))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from onnxrank.errors import UnsupportedError
 
 _KNOWN = {

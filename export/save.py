@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
-
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.staging import check_space
 

@@ -47,9 +47,7 @@ class Source:
 
 
 def _qwen(size: str) -> Alias:
-    return Alias(
-        repo_id=f"Qwen/Qwen3-Reranker-{size}", family="qwen3-reranker", licence="apache-2.0", parameters=size
-    )
+    return Alias(repo_id=f"Qwen/Qwen3-Reranker-{size}", family="qwen3-reranker", licence="apache-2.0", parameters=size)
 
 
 ALIASES = {
@@ -71,13 +69,23 @@ def locate(source: str, *, revision: str | None = None) -> Source:
         _refuse_revision(revision, source)
         folder = Path(__file__).parent / "demo"
         return Source(
-            name=source, id=f"onnxrank/{source}", folder=folder, revision=None, family=alias.family, licence=alias.licence
+            name=source,
+            id=f"onnxrank/{source}",
+            folder=folder,
+            revision=None,
+            family=alias.family,
+            licence=alias.licence,
         )
     if alias is None and Path(source).is_dir():
         _refuse_revision(revision, source)
         folder = Path(source).resolve()
         return Source(
-            name=folder.name, id=folder.name, folder=folder, revision=None, family=None, licence=_licence(folder)
+            name=folder.name,
+            id=folder.name,
+            folder=folder,
+            revision=None,
+            family=None,
+            licence=_licence(folder),
         )
     repo_id = alias.repo_id if alias and alias.repo_id else source
     if not looks_like_repo_id(repo_id):

@@ -6,7 +6,6 @@ Left in float32, the table alone is 621 MB of Qwen3-Reranker-0.6B.
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
-
 from onnxrank.quantize.once import Once
 from onnxrank.quantize.weights import (
     WeightedNode,
@@ -34,9 +33,7 @@ def _gather(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     name, shape, ids = found.name, found.shape, found.node.inputs[1]
     once = Once(lambda: quantize_rows(found.values()), readers=2)
     rows = lazy(f"{name}.int8", ir.DataType.INT8, shape, lambda: once.read()[0])
-    scales = lazy(
-        f"{name}.scales", found.dtype, (shape[0], 1), lambda: once.read()[1].astype(found.dtype.numpy())
-    )
+    scales = lazy(f"{name}.scales", found.dtype, (shape[0], 1), lambda: once.read()[1].astype(found.dtype.numpy()))
     row = ir.node("Gather", [initializer(model, f"{name}.int8", rows), ids], {"axis": 0})
     scale = ir.node("Gather", [initializer(model, f"{name}.scales", scales), ids], {"axis": 0})
     cast = ir.node("Cast", [row.outputs[0]], {"to": found.dtype})

@@ -8,8 +8,7 @@ from collections.abc import Set
 
 import numpy as np
 import onnx_ir as ir
-
-from onnxrank.quantize.weights import WeightedNode, embedding_gathers, lazy
+from onnxrank.quantize.weights import WeightedNode, embedding_gathers, lazy, static_shape
 
 HALF_OPS = {"MatMul", "GroupQueryAttention", "QuickGelu"}
 WHOLE_OPS = {"SkipSimplifiedLayerNormalization"}
@@ -122,7 +121,6 @@ class _Converter:
     def _convert_weight(self, value: ir.Value) -> ir.Value:
         tensor, name = value.const_value, str(value.name)
         assert tensor is not None
-        shape = tuple(int(n) for n in tensor.shape)
-        value.const_value = lazy(name, FLOAT16, shape, lambda: tensor.numpy().astype(np.float16))
+        value.const_value = lazy(name, FLOAT16, static_shape(tensor), lambda: tensor.numpy().astype(np.float16))
         value.type = ir.TensorType(FLOAT16)
         return value

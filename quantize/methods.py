@@ -13,12 +13,12 @@ class Blocks:
     """A [K, N] matrix as MatMulNBits wants it.
 
     packed: uint8 [N, blocks, block_size / 2], low half first. scales: float32 [N, blocks].
-    zero_points: None (8), uint8 packed [N, ceil(blocks / 2)], or float32 [N, blocks].
+    zero_points: uint8 packed [N, ceil(blocks / 2)], float32 [N, blocks], or empty where all are 8.
     """
 
     packed: NDArray[np.uint8]
     scales: NDArray[np.float32]
-    zero_points: NDArray[Any] | None
+    zero_points: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def round_to_nearest(weight: NDArray[np.float32], block_size: int) -> Blocks:
     config = DefaultWeightOnlyQuantConfig(block_size=block_size, is_symmetric=True, bits=4)
     quantizer = DefaultWeightOnlyQuantizer(config)
     packed, scales, _ = quantizer.qbits_block_quant(np.ascontiguousarray(weight))
-    return Blocks(packed=packed, scales=scales, zero_points=None)
+    return Blocks(packed=packed, scales=scales, zero_points=np.empty(0, np.uint8))
 
 
 def k_quant(weight: NDArray[np.float32], block_size: int) -> Blocks:
@@ -61,7 +61,10 @@ def k_quant(weight: NDArray[np.float32], block_size: int) -> Blocks:
 def hqq(weight: NDArray[np.float32], block_size: int) -> Blocks:
     """Half-quadratic quantization (Badri and Shaji 2023): asymmetric, float zero points. Needs torch."""
     import torch
-    from onnxruntime.quantization.matmul_nbits_quantizer import HQQWeightOnlyQuantConfig, HQQWeightOnlyQuantizer
+    from onnxruntime.quantization.matmul_nbits_quantizer import (
+        HQQWeightOnlyQuantConfig,
+        HQQWeightOnlyQuantizer,
+    )
 
     quantizer = HQQWeightOnlyQuantizer(HQQWeightOnlyQuantConfig(block_size=block_size, bits=4))
     tensor = torch.from_numpy(np.ascontiguousarray(weight.T))
@@ -87,4 +90,5 @@ def _pad_rows(rows: NDArray[np.float32], block_size: int) -> NDArray[np.float32]
 def _pack(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pack 4-bit values two to a byte along the last axis, low half first."""
     even = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, values.shape[-1] % 2)])
-    return even[..., 0::2] | (even[..., 1::2] << 4)
+    packed: NDArray[np.uint8] = even[..., 0::2] | (even[..., 1::2] << np.uint8(4))
+    return packed

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
-
 from onnxrank.quantize.methods import METHODS, Method
 from onnxrank.quantize.once import Once
 from onnxrank.quantize.weights import (
@@ -26,9 +25,7 @@ from onnxrank.quantize.weights import (
 ACCURACY_LEVEL = 4
 
 
-def quantize_q4(
-    model: ir.Model, *, block_size: int = 32, method: str = "rtn", exclude: Set[str] = frozenset()
-) -> int:
+def quantize_q4(model: ir.Model, *, block_size: int = 32, method: str = "rtn", exclude: Set[str] = frozenset()) -> int:
     """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
 
     block_size: a power of two, 16 to 256. method: a key of METHODS.
@@ -44,12 +41,8 @@ def quantize_q4(
 def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Method) -> list[ir.Node]:
     name, (rows, columns) = found.name, found.shape
     blocks = -(-rows // block_size)
-    once = Once(
-        lambda: method.quantize(found.values(), block_size), readers=3 if method.zero_points else 2
-    )
-    packed = lazy(
-        f"{name}.q4", ir.DataType.UINT8, (columns, blocks, block_size // 2), lambda: once.read().packed
-    )
+    once = Once(lambda: method.quantize(found.values(), block_size), readers=3 if method.zero_points else 2)
+    packed = lazy(f"{name}.q4", ir.DataType.UINT8, (columns, blocks, block_size // 2), lambda: once.read().packed)
     nodes: list[ir.Node] = []
     inputs = [
         found.node.inputs[0],
@@ -58,13 +51,21 @@ def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Met
     ]
     if method.zero_points == "uint8":
         points = lazy(
-            f"{name}.zero_points", ir.DataType.UINT8, (columns, -(-blocks // 2)), lambda: once.read().zero_points
+            f"{name}.zero_points",
+            ir.DataType.UINT8,
+            (columns, -(-blocks // 2)),
+            lambda: once.read().zero_points,
         )
         inputs.append(initializer(model, f"{name}.zero_points", points))
     elif method.zero_points == "float":
         inputs.append(
             _floats(
-                model, nodes, f"{name}.zero_points", found.dtype, (columns, blocks), lambda: once.read().zero_points
+                model,
+                nodes,
+                f"{name}.zero_points",
+                found.dtype,
+                (columns, blocks),
+                lambda: once.read().zero_points,
             )
         )
     attributes = {

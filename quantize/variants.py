@@ -4,7 +4,6 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 import onnx_ir as ir
-
 from onnxrank.quantize.embedding import quantize_embeddings
 from onnxrank.quantize.float16 import convert_float16
 from onnxrank.quantize.int8 import quantize_int8
@@ -29,11 +28,13 @@ VARIANTS = {
     "fp32": VariantSpec(suffix="", half=False, weights=None, packed=True, purpose="the reference; four bytes a weight"),
     "fp16": VariantSpec(suffix="_fp16", half=True, weights=None, packed=False, purpose="GPUs"),
     "int8": VariantSpec(
-        suffix="_quantized", half=False, weights="int8", packed=True, purpose="fastest on CPUs; one scale a token"
+        suffix="_quantized",
+        half=False,
+        weights="int8",
+        packed=True,
+        purpose="fastest on CPUs; one scale a token",
     ),
-    "q4": VariantSpec(
-        suffix="_q4", half=False, weights="q4", packed=True, purpose="smallest; CPUs and browsers"
-    ),
+    "q4": VariantSpec(suffix="_q4", half=False, weights="q4", packed=True, purpose="smallest; CPUs and browsers"),
     "q4f16": VariantSpec(
         suffix="_q4f16", half=True, weights="q4", packed=False, purpose="browsers and GPUs with float16"
     ),
@@ -41,7 +42,12 @@ VARIANTS = {
 
 
 def apply_variant(
-    model: ir.Model, variant: str, *, block_size: int = 32, method: str = "rtn", exclude: Set[str] = frozenset()
+    model: ir.Model,
+    variant: str,
+    *,
+    block_size: int = 32,
+    method: str = "rtn",
+    exclude: Set[str] = frozenset(),
 ) -> tuple[str, ...]:
     """Turn a float32 graph into `variant`, in place; return what a float16 variant kept in float32.
 

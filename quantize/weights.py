@@ -22,7 +22,7 @@ class WeightedNode:
     @property
     def shape(self) -> tuple[int, ...]:
         assert self.weight.const_value is not None
-        return tuple(int(n) for n in self.weight.const_value.shape)
+        return static_shape(self.weight.const_value)
 
     @property
     def dtype(self) -> ir.DataType:
@@ -53,9 +53,12 @@ def embedding_gathers(model: ir.Model) -> Iterator[WeightedNode]:
                 yield WeightedNode(node=node, weight=table, name=str(table.name))
 
 
-def lazy(
-    name: str, dtype: ir.DataType, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]
-) -> ir.LazyTensor:
+def static_shape(tensor: ir.TensorProtocol) -> tuple[int, ...]:
+    """Return the shape of a constant."""
+    return tuple(n for n in tensor.shape if isinstance(n, int))
+
+
+def lazy(name: str, dtype: ir.DataType, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> ir.LazyTensor:
     """Return a tensor whose values `make` computes when they are saved."""
     return ir.LazyTensor(lambda: ir.Tensor(make(), dtype=dtype, name=name), dtype, ir.Shape(shape), name=name)
 
@@ -63,7 +66,9 @@ def lazy(
 def initializer(model: ir.Model, name: str, tensor: ir.TensorProtocol) -> ir.Value:
     """Return the initializer called `name`, which is made from `tensor` if it does not exist yet."""
     if name not in model.graph.initializers:
-        value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+        value = ir.Value(
+            name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(static_shape(tensor)), const_value=tensor
+        )
         model.graph.initializers[name] = value
     return model.graph.initializers[name]
 

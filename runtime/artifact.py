@@ -54,8 +54,7 @@ class Artifact:
             raise ArtifactError(f"{path} is missing; export or download the artifact again.") from error
         if found != entry.bytes or sha256(path) != entry.sha256:
             raise ArtifactError(
-                f"{path} is not the file that was exported (its hash differs); "
-                "export or download the artifact again."
+                f"{path} is not the file that was exported (its hash differs); export or download the artifact again."
             )
 
 
@@ -80,8 +79,7 @@ def open_artifact(source: str | Path, *, revision: str | None = None) -> Artifac
         return Artifact(folder=folder, manifest=read_manifest(folder), repository=None)
     if not looks_like_repo_id(str(source)):
         raise InputError(
-            f"{str(source)!r} is neither a folder nor a hub id (owner/name); "
-            "give the folder that `export-model` wrote."
+            f"{str(source)!r} is neither a folder nor a hub id (owner/name); give the folder that `export-model` wrote."
         )
     fetched = snapshot(str(source), revision=revision, allow_patterns=[MANIFEST, GOLDEN, TOKENIZER])
     return Artifact(

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-
 from onnxrank.artifact import open_artifact
 from onnxrank.console import run, say, show_json, show_table
 from onnxrank.errors import InputError
@@ -18,6 +16,7 @@ from onnxrank.progress import progress
 from onnxrank.reranker import Reranker
 from onnxrank.schema import write
 from onnxrank.verification import Verification, check_gates, repeat_oracle, verify_variant, ways_of
+from rich.markup import escape
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -36,7 +35,8 @@ def rank(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     texts: Annotated[list[str] | None, typer.Argument(help="Documents; or use --documents.")] = None,
     documents: Annotated[
-        Path | None, typer.Option(help="File with a document a line, or JSON Lines with a `text` each; - for stdin.")
+        Path | None,
+        typer.Option(help="File with a document a line, or JSON Lines with a `text` each; - for stdin."),
     ] = None,
     variant: VariantOption = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
@@ -54,9 +54,7 @@ def rank(
     `onnxrank rank artifacts/demo "sort an array" --documents docs.txt --top-k 3`
     """
     candidates = [*(texts or []), *(_read_documents(documents) if documents else [])]
-    reranker = Reranker(
-        artifact, variant=variant, threads=threads, revision=revision, max_length=max_length
-    )
+    reranker = Reranker(artifact, variant=variant, threads=threads, revision=revision, max_length=max_length)
     hits = reranker.rank(
         query,
         candidates,
@@ -69,7 +67,11 @@ def rank(
         show_json(hits)
         return
     rows = [
-        [str(i + 1), f"{hit['score']:.4f}", escape(_shorten(hit["text"])) + (" [dim](cut)[/]" if hit["truncated"] else "")]
+        [
+            str(i + 1),
+            f"{hit['score']:.4f}",
+            escape(_shorten(hit["text"])) + (" [dim](cut)[/]" if hit["truncated"] else ""),
+        ]
         for i, hit in enumerate(hits)
     ]
     show_table(f"{query!r} ({reranker.manifest.name}, {reranker.variant})", ["", "score", "document"], rows)

@@ -32,15 +32,13 @@ def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str
     """
     import huggingface_hub
     from huggingface_hub import errors
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
     at = f" at revision {revision!r}" if revision else ""
     try:
-        folder = huggingface_hub.snapshot_download(
-            repo_id, revision=revision, allow_patterns=list(allow_patterns)
-        )
+        folder = huggingface_hub.snapshot_download(repo_id, revision=revision, allow_patterns=list(allow_patterns))
     except errors.GatedRepoError as error:
         raise HubError(
             f"{repo_id} is gated: accept its licence on its page, then run `hf auth login` or set HF_TOKEN."

@@ -121,9 +121,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ArtifactError(f"{path} cannot be read ({error}); export the artifact again.") from error
     found = data.get("format") if isinstance(data, dict) else None
     if isinstance(found, int) and found > FORMAT:
-        raise ArtifactError(
-            f"{path} has format {found}, and this onnxrank reads up to {FORMAT}: upgrade onnxrank."
-        )
+        raise ArtifactError(f"{path} has format {found}, and this onnxrank reads up to {FORMAT}: upgrade onnxrank.")
     try:
         manifest = read(Manifest, data)
     except SchemaError as error:
@@ -141,9 +139,7 @@ def _check(manifest: Manifest, path: Path) -> None:
     if manifest.format != FORMAT:
         raise ArtifactError(f"{path} has the unknown format {manifest.format}; export the artifact again.")
     if manifest.activation not in ("sigmoid", "identity"):
-        raise ArtifactError(
-            f"{path} names the unknown activation {manifest.activation!r}; export the artifact again."
-        )
+        raise ArtifactError(f"{path} names the unknown activation {manifest.activation!r}; export the artifact again.")
     for name in manifest.files:
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:

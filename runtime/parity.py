@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
 from onnxrank.activation import activate
 from onnxrank.manifest import Parity
 
@@ -33,7 +32,16 @@ def kendall_tau(a: Logits, b: Logits) -> float:
     return float((order_a * order_b).sum() / untied) if untied else 1.0
 
 
-PARITY_COLUMNS = ["variant", "scored", "pairs", "max |Δ logit|", "max |Δ score|", "Kendall tau", "top-1", "batch effect"]
+PARITY_COLUMNS = [
+    "variant",
+    "scored",
+    "pairs",
+    "max |Δ logit|",
+    "max |Δ score|",
+    "Kendall tau",
+    "top-1",
+    "batch effect",
+]
 
 
 def parity_rows(variant: str, parity: Mapping[str, Parity], batch_effect: float) -> list[list[str]]:

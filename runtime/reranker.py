@@ -1,6 +1,5 @@
 """`Reranker`: scores (query, document) pairs with an exported artifact; method names as in CrossEncoder."""
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
 from onnxrank.activation import activate
 from onnxrank.artifact import TOKENIZER, open_artifact
 from onnxrank.errors import InputError
@@ -137,7 +135,7 @@ class Reranker:
             special_tokens=special_tokens,
             show_progress_bar=show_progress_bar,
         ).scores
-        return scores[0] if single else scores  # type: ignore[return-value]  # numpy's scalar, as CrossEncoder
+        return scores[0] if single else scores
 
     def score(
         self,
@@ -194,17 +192,13 @@ class Reranker:
         with progress("scoring", len(pairs), show_progress_bar) as done:
             for query, rows in by_query.items():
                 head = self._encoder.query(query, instruction, special_tokens=special_tokens)
-                bodies = self._encoder.documents(
-                    [pairs[i][1] for i in rows], head, special_tokens=special_tokens
-                )
+                bodies = self._encoder.documents([pairs[i][1] for i in rows], head, special_tokens=special_tokens)
                 truncated[rows] = [body.truncated for body in bodies]
                 tokens[rows] = [len(head.token_ids) + len(body.token_ids) for body in bodies]
                 packable, long = self._split(bodies)
                 unpacked += [(rows[j], head.token_ids + bodies[j].token_ids) for j in long]
                 if packable:
-                    logits[[rows[j] for j in packable]] = self._score_packed(
-                        head, [bodies[j] for j in packable], done
-                    )
+                    logits[[rows[j] for j in packable]] = self._score_packed(head, [bodies[j] for j in packable], done)
             if unpacked:
                 logits[[i for i, _ in unpacked]] = score_portable(
                     self._portable,
@@ -231,9 +225,7 @@ class Reranker:
         self, head: EncodedQuery, bodies: Sequence[EncodedDocument], done: Callable[[int], None]
     ) -> NDArray[np.float32]:
         assert self._packed is not None
-        return self._packed.score(
-            head.instruction, head.query, [body.token_ids for body in bodies], done=done
-        )
+        return self._packed.score(head.instruction, head.query, [body.token_ids for body in bodies], done=done)
 
 
 def _limit(wanted: int | None, largest: int) -> int:

@@ -35,8 +35,8 @@ def _read(kind: Any, data: object, place: str) -> Any:
         return _read_dataclass(kind, data, place)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (types.UnionType, Union):
-        if data is None:
-            return None
+        if type(data) in arguments:
+            return data
         return _read(next(a for a in arguments if a is not type(None)), data, place)
     if origin is tuple:
         items = _expect(list, data, place)
@@ -44,8 +44,6 @@ def _read(kind: Any, data: object, place: str) -> Any:
     if origin is dict:
         entries = _expect(dict, data, place)
         return {key: _read(arguments[1], item, f"{place}.{key}") for key, item in entries.items()}
-    if kind is Any:
-        return data
     if kind is float and type(data) is int:
         return float(data)
     return _expect(kind, data, place)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-
 from onnxrank.errors import ArtifactError, BackendError
 
 Array = NDArray[Any]
@@ -21,6 +20,7 @@ class Session:
         self._path = path
         self._providers = tuple(providers)
         self._threads = threads
+        self._session: Any = None
         self._forget()
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
@@ -40,7 +40,7 @@ class Session:
     def _forget(self) -> None:
         self._owner = os.getpid()
         self._lock = threading.Lock()
-        self._session: Any = None
+        self._session = None
 
     def __getstate__(self) -> tuple[Path, tuple[str, ...], int | None]:
         return self._path, self._providers, self._threads

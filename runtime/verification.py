@@ -6,7 +6,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
-
 from onnxrank.artifact import TOKENIZER, Artifact
 from onnxrank.errors import BackendError, ParityError
 from onnxrank.golden import Golden, GoldenPair, by_query
@@ -34,7 +33,12 @@ class Verification:
 
 
 def verify_variant(
-    artifact: Artifact, variant: Variant, golden: Golden, *, threads: int | None = None, done: Done = lambda n: None
+    artifact: Artifact,
+    variant: Variant,
+    golden: Golden,
+    *,
+    threads: int | None = None,
+    done: Done = lambda n: None,
 ) -> Verification:
     """Score the golden pairs in each way the variant can be scored; `done(n)` after each n pairs.
 
@@ -59,9 +63,7 @@ def ways_of(variant: Variant) -> int:
 
 def encode_golden(artifact: Artifact, golden: Golden) -> list[tuple[EncodedQuery, EncodedDocument]]:
     """Return the scored pairs' prompts; raise ParityError if any pair's token ids are not the reference's."""
-    encoder = PromptEncoder(
-        artifact.folder / TOKENIZER, artifact.manifest.prompt, artifact.manifest.max_length
-    )
+    encoder = PromptEncoder(artifact.folder / TOKENIZER, artifact.manifest.prompt, artifact.manifest.max_length)
     encoded = []
     for pair in golden.pairs:
         query = encoder.query(pair.query, None, special_tokens=False)
@@ -78,7 +80,7 @@ def encode_golden(artifact: Artifact, golden: Golden) -> list[tuple[EncodedQuery
 
 def check_gates(name: str, verification: Verification, golden: Golden) -> None:
     """Raise ParityError, naming variant, way, pair count and difference, where a variant strays too far."""
-    spread = float(np.std([pair.logit for pair in golden.scored]))
+    spread = float(np.std([pair.logit for pair in golden.scored if pair.logit is not None]))
     for way, parity in verification.parity.items():
         if problem := TOLERANCES[name].problem(parity, spread):
             raise ParityError(f"{name} ({way}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
@@ -115,7 +117,10 @@ def _score_all(
             batch_tokens=budget,
             done=done,
         )
-        for way, left, budget in (("right padding", False, BATCH_TOKENS), ("left padding", True, OTHER_BATCH_TOKENS))
+        for way, left, budget in (
+            ("right padding", False, BATCH_TOKENS),
+            ("left padding", True, OTHER_BATCH_TOKENS),
+        )
     }
     if variant.packed and manifest.kv_cache:
         scorer = PackedScorer(Session(folder / variant.packed, [CPU], threads), manifest.kv_cache)

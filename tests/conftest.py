@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from onnxrank.export.exporter import Options, export
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
+
 from tests.stand_in_hub import StandInHub
 from tests.tiny import write_tiny
 
@@ -42,9 +42,7 @@ def demo_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo checkpoint in every variant; read only."""
     out = tmp_path_factory.mktemp("artifacts") / "demo"
     variants = ("fp32", "fp16", "int8", "q4", "q4f16")
-    export(
-        locate("demo"), out, family=None, options=Options(variants=variants), force=False, progress=progress
-    )
+    export(locate("demo"), out, family=None, options=Options(variants=variants), force=False, progress=progress)
     return out
 
 

@@ -157,7 +157,14 @@ def _files(repository: Path) -> list[Path]:
 
 def _info(repo_id: str, repository: Path) -> dict[str, Any]:
     siblings = [{"rfilename": path.relative_to(repository).as_posix()} for path in _files(repository)]
-    return {"id": repo_id, "modelId": repo_id, "sha": COMMIT, "siblings": siblings, "tags": [], "downloads": 0}
+    return {
+        "id": repo_id,
+        "modelId": repo_id,
+        "sha": COMMIT,
+        "siblings": siblings,
+        "tags": [],
+        "downloads": 0,
+    }
 
 
 def _tree(repository: Path) -> list[dict[str, Any]]:

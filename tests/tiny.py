@@ -24,9 +24,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "head_dim 16, no sharing": {"head_dim": 16, "num_key_value_heads": 4},
     "linear rope": {"rope_scaling": {"rope_type": "linear", "factor": 2.0}},
-    "yarn rope": {
-        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
-    },
+    "yarn rope": {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}},
 }
 
 

@@ -22,7 +22,11 @@ class Batch:
 
 
 def batches(
-    queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], negatives: Negatives, steps: int, seed: int
+    queries: Sequence[Sequence[int]],
+    documents: Sequence[Sequence[int]],
+    negatives: Negatives,
+    steps: int,
+    seed: int,
 ) -> Iterator[Batch]:
     """Yield one batch a step; the same seed gives the same batches."""
     rng = random.Random(seed)
@@ -37,7 +41,11 @@ def batches(
         rows: list[int] = []
         for i in chosen:
             siblings = negatives.same_module[i]
-            group = [i, *rng.sample(negatives.hard[i][:16], hard), *rng.sample(siblings, min(same, len(siblings)))]
+            group = [
+                i,
+                *rng.sample(negatives.hard[i][:16], hard),
+                *rng.sample(siblings, min(same, len(siblings))),
+            ]
             while len(group) < DOCUMENTS_PER_QUERY:
                 group.append(rng.randrange(len(documents)))
             rows += group

@@ -35,9 +35,7 @@ def initialise(
     _match_tokens(model)
 
 
-def _embeddings(
-    queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], rows: int, width: int
-) -> Tensor:
+def _embeddings(queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], rows: int, width: int) -> Tensor:
     """Singular vectors of the positive pointwise mutual information of query and document tokens."""
     asked, told = _incidence(queries, rows), _incidence(documents, rows)
     together = asked.T @ told
@@ -47,7 +45,7 @@ def _embeddings(
     information = np.log(np.maximum(counts * (total**0.75).sum() / expected, 1e-9))
     positive = torch.tensor(np.maximum(information, 0), dtype=torch.float32)
     vectors, values, _ = torch.svd_lowrank((positive + positive.T) / 2, q=width, niter=3)
-    table = vectors * values.sqrt()
+    table: Tensor = vectors * values.sqrt()
     table = (table - table.mean(0)) @ torch.linalg.qr(torch.randn(width, width))[0]
     length = table.norm(dim=1, keepdim=True)
     table = table / (length + 1e-3 * length.mean() + 1e-6) * width**0.5 * SCALE
@@ -104,4 +102,4 @@ def _match_tokens(model: Qwen3ForCausalLM) -> None:
 def _slow_unit() -> Tensor:
     vector = torch.zeros(32)
     vector[SLOW] = torch.randn(len(SLOW))
-    return vector / vector.norm()
+    return torch.div(vector, vector.norm())

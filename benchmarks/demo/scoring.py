@@ -21,10 +21,12 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptIds:
-    """Token ids of the fixed parts of the prompt, and of the two answers."""
+    """Token ids of the fixed parts of the prompt, of its markers, and of the two answers."""
 
     head: list[int]
     tail: list[int]
+    query_marker: int
+    document_marker: int
     yes: int
     no: int
 
@@ -34,8 +36,15 @@ class PromptIds:
             ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
             return ids
 
-        (yes,), (no,) = encode("yes"), encode("no")
-        return cls(head=encode(SYSTEM) + encode(INSTRUCTION), tail=encode(SUFFIX), yes=yes, no=no)
+        (yes,), (no,), (query,), (document,) = map(encode, ("yes", "no", "<Query>:", "<Document>:"))
+        return cls(
+            head=encode(SYSTEM) + encode(INSTRUCTION),
+            tail=encode(SUFFIX),
+            query_marker=query,
+            document_marker=document,
+            yes=yes,
+            no=no,
+        )
 
 
 def score(

@@ -37,9 +37,7 @@ PACKAGES = (
 )
 
 SKIPPED_FOLDERS = re.compile(r"(tests?$|testing$|_|externals|third_party)")
-MARKUP = re.compile(
-    r"^\s*[-=~^*#\"'`.+]{3,}\s*$|^\s*>>>.*$|^\s*\.\.\s+\S+::.*$", re.MULTILINE
-)
+MARKUP = re.compile(r"^\s*[-=~^*#\"'`.+]{3,}\s*$|^\s*>>>.*$|^\s*\.\.\s+\S+::.*$", re.MULTILINE)
 ROLE = re.compile(r":[a-z:]+:`~?!?([^`<]*?)(?:\s*<[^>]*>)?`")
 FIRST_SENTENCE = re.compile(r"(.{15,}?[a-z)\]]\.)\s+(?=[A-Z])(.*)")
 UNTELLING = re.compile(r"(deprecated|see |alias|test |overrid|inherit)", re.IGNORECASE)
@@ -59,7 +57,17 @@ def download(folder: Path) -> None:
     """Fetch the pinned wheels into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     pins = [f"{name}=={version}" for name, version, _ in PACKAGES]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-d",
+        str(folder),
+    ]
     subprocess.run([*command, *pins], check=True)
 
 
@@ -110,9 +118,7 @@ def _pairs_of_body(body: ast.Module | ast.ClassDef, outer: str, module: str) -> 
             yield pair
 
 
-def _pair(
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, name: str, module: str
-) -> Pair | None:
+def _pair(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, name: str, module: str) -> Pair | None:
     first, *others = re.split(r"\n\s*\n", (ast.get_docstring(node) or "").strip(), maxsplit=1)
     summary, rest = _clean(first), _clean(others[0] if others else "")
     if sentence := FIRST_SENTENCE.match(summary):

@@ -68,9 +68,7 @@ def train(pairs: Sequence[Pair], tokenizer: Tokenizer, steps: int) -> Qwen3ForCa
     queries = [ids + ending for ids in questions]
     documents = _encode(tokenizer, [DOCUMENT.format(p.document) for p in pairs], DOCUMENT_TOKENS)
     model = Qwen3ForCausalLM(_config(tokenizer))
-    initialise(
-        model, questions, documents, tokenizer.token_to_id("<query>:"), tokenizer.token_to_id("<document>:")
-    )
+    initialise(model, questions, documents, prompt.query_marker, prompt.document_marker)
     negatives = find_negatives(pairs, BM25([p.document for p in pairs]))
     # Helps the first layers: does a document token occur in the query? Thrown away afterwards.
     probe = torch.nn.Linear(WIDTH, 1)
@@ -78,7 +76,10 @@ def train(pairs: Sequence[Pair], tokenizer: Tokenizer, steps: int) -> Qwen3ForCa
     optimizer = torch.optim.AdamW(
         [
             {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 0.05},
-            {"params": [p for p in parameters if p.dim() < 2] + list(probe.parameters()), "weight_decay": 0.0},
+            {
+                "params": [p for p in parameters if p.dim() < 2] + list(probe.parameters()),
+                "weight_decay": 0.0,
+            },
         ],
         lr=LEARNING_RATE,
         betas=(0.9, 0.98),
@@ -117,9 +118,7 @@ def _loss(scored: Scored, probe: torch.nn.Linear, batch: Batch) -> tuple[Tensor,
         asked = set(batch.queries[row // DOCUMENTS_PER_QUERY])
         occurs[row, : len(ids)] = torch.tensor([float(i in asked) for i in ids])
         weight[row, : len(ids)] = 1 + 4 * occurs[row, : len(ids)]
-    matching = F.binary_cross_entropy_with_logits(
-        probe(scored.middle)[..., 0], occurs, weight=weight, reduction="sum"
-    )
+    matching = F.binary_cross_entropy_with_logits(probe(scored.middle)[..., 0], occurs, weight=weight, reduction="sum")
     share = max(0.15, 1 - batch.progress / 0.5)
     accuracy = (logits.argmax(1) == 0).float().mean().item()
     return ranking + 0.3 * answering + share * matching / weight.sum(), accuracy

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx_ir as ir
-
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.manifest import KeyValueCache
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
-
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.decoder_inputs import (
@@ -101,10 +100,14 @@ def _refuse_unknown(config: dict[str, object]) -> None:
     fixed: dict[str, tuple[object, ...]] = {"hidden_act": ("silu",), "use_sliding_window": (False, None)}
     for name, allowed in fixed.items():
         if name in config and config[name] not in allowed:
-            raise UnsupportedError(f"config.json sets {name} to {config[name]!r}, and only {allowed[0]!r} is supported.")
+            raise UnsupportedError(
+                f"config.json sets {name} to {config[name]!r}, and only {allowed[0]!r} is supported."
+            )
     layer_types = config.get("layer_types") or []
     if isinstance(layer_types, list) and (odd := set(layer_types) - {"full_attention"}):
-        raise UnsupportedError(f"config.json lists {odd.pop()!r} in layer_types, and only 'full_attention' is supported.")
+        raise UnsupportedError(
+            f"config.json lists {odd.pop()!r} in layer_types, and only 'full_attention' is supported."
+        )
     for name, value in config.items():
         if name not in HARMLESS | READ and value not in (None, False, {}, []):
             raise UnsupportedError(
@@ -208,7 +211,13 @@ class _Builder:
         weight = self._weight(f"{name}.weight", (dims.head_dim,))
         x = b.op("Reshape", x, split, name=f"{name}.split")
         x = b.op(
-            "SimplifiedLayerNormalization", x, weight, axis=-1, epsilon=dims.epsilon, stash_type=1, name=f"{name}.norm"
+            "SimplifiedLayerNormalization",
+            x,
+            weight,
+            axis=-1,
+            epsilon=dims.epsilon,
+            stash_type=1,
+            name=f"{name}.norm",
         )
         return b.op("Reshape", x, merge, name=f"{name}.merge")
 

@@ -1,20 +1,21 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
-
+from numpy.typing import NDArray
 from onnxrank.errors import CheckpointError
 from onnxrank.export.checkpoint import Checkpoint
+from safetensors.numpy import save_file
 
 VALUES = np.arange(-6, 6, dtype=np.float32).reshape(4, 3) / 4
 
 
 def write(folder: Path, dtype: type = np.float32, *, shards: bool = False) -> Path:
-    tensors = {"a.weight": VALUES.astype(dtype), "b.weight": (VALUES * 2).astype(dtype)}
+    tensors: dict[str, NDArray[Any]] = {"a.weight": VALUES.astype(dtype), "b.weight": (VALUES * 2).astype(dtype)}
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen3"}))
     if shards:
         names = {name: f"model-{i}-of-2.safetensors" for i, name in enumerate(tensors, 1)}
@@ -68,9 +69,7 @@ def _cut(folder: Path) -> None:
         (_cut, "model.safetensors is damaged"),
     ],
 )
-def test_a_damaged_checkpoint_is_one_sentence(
-    tmp_path: Path, damage: Callable[[Path], object], sentence: str
-) -> None:
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Callable[[Path], object], sentence: str) -> None:
     damage(write(tmp_path))
     with pytest.raises(CheckpointError) as caught:
         Checkpoint.open(tmp_path)

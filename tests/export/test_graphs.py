@@ -10,7 +10,6 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-
 from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures import qwen3
 from onnxrank.export.checkpoint import Checkpoint
@@ -20,6 +19,7 @@ from onnxrank.packed import PackedScorer
 from onnxrank.portable import score
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.session import CPU, Session
+
 from tests.tiny import CONFIGS, VOCABULARY, torch_logits, write_tiny
 
 YES, NO = 17, 23
@@ -35,9 +35,7 @@ def score_weight(checkpoint: Checkpoint) -> NDArray[np.float32]:
 
 def build(folder: Path, shape: Shape, variant: str = "fp32", max_length: int = 16384) -> ir.Model:
     checkpoint = Checkpoint.open(folder)
-    model = qwen3.build(
-        checkpoint, shape=shape, max_length=max_length, score_weight=partial(score_weight, checkpoint)
-    )
+    model = qwen3.build(checkpoint, shape=shape, max_length=max_length, score_weight=partial(score_weight, checkpoint))
     apply_variant(model, variant, exclude=EXACT)
     return model
 
@@ -63,9 +61,7 @@ def test_portable_is_pytorch_on_either_padding_side(folder: Path, tmp_path: Path
     portable = session(folder, Shape.PORTABLE, tmp_path)
     for left in (False, True):
         for budget in (1, 10_000):
-            found = score(
-                portable, sequences, pad_token_id=0, readout=None, pad_left=left, batch_tokens=budget
-            )
+            found = score(portable, sequences, pad_token_id=0, readout=None, pad_left=left, batch_tokens=budget)
             np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
@@ -99,7 +95,8 @@ def test_lm_graph_generates_like_pytorch(tiny_checkpoint: Path, tmp_path: Path, 
     names = [f"{i}.{part}" for i in range(3) for part in ("key", "value")]
     empty = {f"past_key_values.{name}": np.empty((2, 2, 0, 32), np.float32) for name in names}
     logits, *present = lm.run(
-        ["logits", *(f"present.{name}" for name in names)], {"input_ids": ids, "attention_mask": mask, **empty}
+        ["logits", *(f"present.{name}" for name in names)],
+        {"input_ids": ids, "attention_mask": mask, **empty},
     )
     last = [width - 1 if left else len(tokens) - 1 for tokens in prompts]
     found = [row[at, YES] - row[at, NO] for row, at in zip(logits, last, strict=True)]
@@ -109,9 +106,10 @@ def test_lm_graph_generates_like_pytorch(tiny_checkpoint: Path, tmp_path: Path, 
     past = {f"past_key_values.{name}": value for name, value in zip(names, present, strict=True)}
     mask = np.concatenate([mask, np.ones((2, 1), np.int64)], 1)
     (logits,) = lm.run(["logits"], {"input_ids": np.array(following)[:, None], "attention_mask": mask, **past})
-    longer = [tokens + [token] for tokens, token in zip(prompts, following, strict=True)]
-    found = logits[:, 0, YES] - logits[:, 0, NO]
-    np.testing.assert_allclose(found, torch_logits(tiny_checkpoint, longer, YES, NO), atol=2e-5)
+    longer = [[*tokens, token] for tokens, token in zip(prompts, following, strict=True)]
+    np.testing.assert_allclose(
+        logits[:, 0, YES] - logits[:, 0, NO], torch_logits(tiny_checkpoint, longer, YES, NO), atol=2e-5
+    )
 
 
 FUSED = {
@@ -180,7 +178,10 @@ def test_graphs_load_on_older_runtimes(tiny_checkpoint: Path) -> None:
         ({"layer_types": ["sliding_attention"]}, "lists 'sliding_attention' in layer_types"),
         ({"logit_softcap": 30.0}, "sets logit_softcap to 30.0, which may change the scores"),
         ({"quantization_config": {"bits": 4}}, "sets quantization_config"),
-        ({"rope_parameters": {"rope_type": "llama3", "factor": 2.0}}, "RoPE type 'llama3', and default, linear, yarn"),
+        (
+            {"rope_parameters": {"rope_type": "llama3", "factor": 2.0}},
+            "RoPE type 'llama3', and default, linear, yarn",
+        ),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "phase": 1}}, "RoPE parameter 'phase'"),
     ],
 )

@@ -3,10 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnxrank.export.rope import rope_of
 from transformers import Qwen3Config
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
-
-from onnxrank.export.rope import rope_of
 
 
 @pytest.mark.parametrize(
@@ -18,7 +17,7 @@ from onnxrank.export.rope import rope_of
         {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64, "beta_fast": 16, "beta_slow": 2},
         {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 512, "truncate": False},
         {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 512, "attention_factor": 1.2},
-        {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 512, "mscale": 0.7, "mscale_all_dim": 1.1},
+        {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "mscale": 2, "mscale_all_dim": 3},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("head_dim", [32, 128])

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-
 from onnxrank.errors import InputError
 from onnxrank.export.sources import ALIASES, locate
+
 from tests.stand_in_hub import COMMIT, StandInHub
 
 CARD = b"---\ntags: [x]\nlicense: mit\n---\n# A model\n"
@@ -12,7 +12,12 @@ CARD = b"---\ntags: [x]\nlicense: mit\n---\n# A model\n"
 def test_the_demo_is_inside_the_package() -> None:
     found = locate("demo")
     assert (found.folder / "model.safetensors").is_file()
-    assert (found.name, found.family, found.licence, found.revision) == ("demo", "qwen3-reranker", "apache-2.0", None)
+    assert (found.name, found.family, found.licence, found.revision) == (
+        "demo",
+        "qwen3-reranker",
+        "apache-2.0",
+        None,
+    )
 
 
 def test_a_folder_tells_its_name_and_licence_but_not_its_path(tmp_path: Path) -> None:
@@ -39,7 +44,11 @@ def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
 def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
     hub.add("Qwen/Qwen3-Reranker-0.6B", {"config.json": b"{}"})
     found = locate("qwen3-reranker")
-    assert (found.name, found.id, found.family) == ("qwen3-reranker", ALIASES["qwen3-reranker"].repo_id, "qwen3-reranker")
+    assert (found.name, found.id, found.family) == (
+        "qwen3-reranker",
+        ALIASES["qwen3-reranker"].repo_id,
+        "qwen3-reranker",
+    )
     assert found.licence == "apache-2.0"
 
 

@@ -2,9 +2,9 @@ import errno
 from pathlib import Path
 
 import pytest
-
 from onnxrank.errors import HubError, OutputError
 from onnxrank.hub import looks_like_repo_id, snapshot
+
 from tests.stand_in_hub import COMMIT, StandInHub, point_client
 
 # The client keeps whole chunks of 10 MB, so that is what it can resume from.
@@ -54,9 +54,7 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(
         snapshot(repo_id, revision=revision, allow_patterns=["*"])
 
 
-def test_offline_finds_the_cached_copy_and_nothing_else(
-    model: StandInHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offline_finds_the_cached_copy_and_nothing_else(model: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     cached = snapshot("owner/model", revision=None, allow_patterns=["*.json"])
@@ -82,7 +80,8 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"), [("Qwen/Qwen3-Reranker-0.6B", True), ("demo", False), ("./a/b", False), ("a/b/c", False)]
+    ("source", "expected"),
+    [("Qwen/Qwen3-Reranker-0.6B", True), ("demo", False), ("./a/b", False), ("a/b/c", False)],
 )
 def test_a_repo_id_is_told_from_a_path(source: str, expected: bool) -> None:
     assert looks_like_repo_id(source) is expected

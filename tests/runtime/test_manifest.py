@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from onnxrank.artifact import open_artifact
 from onnxrank.errors import ArtifactError
 from onnxrank.manifest import MANIFEST, read_manifest, write_manifest
@@ -46,9 +45,7 @@ def test_round_trip(folder: Path) -> None:
         (lambda d: d["variants"]["q4"].update(portable="elsewhere.onnx"), "which `files` does not list"),
     ],
 )
-def test_a_bad_manifest_is_refused(
-    folder: Path, change: Callable[[dict[str, Any]], object], sentence: str
-) -> None:
+def test_a_bad_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any]], object], sentence: str) -> None:
     edit(folder, change)
     with pytest.raises(ArtifactError) as caught:
         read_manifest(folder)
@@ -66,7 +63,7 @@ def test_no_manifest_and_no_json(tmp_path: Path) -> None:
 def test_missing_and_altered_files_are_named(folder: Path) -> None:
     artifact = open_artifact(folder)
     artifact.fetch("tokenizer.json")
-    with pytest.raises(ArtifactError, match="model_q4.onnx is missing"):
+    with pytest.raises(ArtifactError, match=r"model_q4\.onnx is missing"):
         artifact.fetch("onnx/model_q4.onnx")
     content = bytearray((folder / "tokenizer.json").read_bytes())
     content[100] ^= 1

@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
 from onnxrank.errors import ArtifactError, InputError
 from onnxrank.export.families.qwen3_reranker import INSTRUCTION, prompt, reference_token_ids
 from onnxrank.prompt import PromptEncoder
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
 from tests.tiny import DEMO
 
 # Pieces that tempt a tokenizer to merge across a cut, next to arbitrary text.
 PIECES = st.sampled_from(
-    [" ", "\n", "\r\n", "\t", ":", ">:", "<Query>:", "\n<Document>:", "'s", "s", "1", "\u0301", "\u200d", "。", "!", "_",
-     "é", "\U0001f331", "a", "the", " the", "\u00a0", "\u3000", "ﬁ", "Å", "\u0f71\u0f72"]
+    [" ", "\n", "\r\n", "\t", ":", ">:", "<Query>:", "\n<Document>:", "'s", "s", "1", "\u0301", "\u200d", "。", "!",
+     "_", "é", "\U0001f331", "a", "the", " the", "\u00a0", "\u3000", "ﬁ", "Å", "\u0f71\u0f72"]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=12).map("".join))
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from onnxrank import Reranker
 from onnxrank.errors import ArtifactError, BackendError, InputError
 from onnxrank.golden import read_golden
+
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"
@@ -149,7 +149,10 @@ def test_threads_pickle_and_fork(reranker: Reranker) -> None:
         (lambda r: r.rank(QUERY, ["a"], top_k=0), "top_k is 0; give at least 1"),
         (lambda r: r.predict([("q",)]), r"pairs\[0\] is \('q',\); give a \(query, document\) tuple"),
         (lambda r: r.predict([("q", 3)]), r"pairs\[0\]\[1\] is int 3"),
-        (lambda r: r.predict([("q", "d")], activation="relu"), "activation is 'relu'; give 'sigmoid' or 'identity'"),
+        (
+            lambda r: r.predict([("q", "d")], activation="relu"),
+            "activation is 'relu'; give 'sigmoid' or 'identity'",
+        ),
         (lambda r: r.predict([("q", "d")], instruction=5), r"instruction\[0\] is int 5"),
     ],
 )
@@ -164,7 +167,11 @@ def test_bad_input_is_one_sentence(reranker: Reranker, call: Any, sentence: str)
         ({"variant": "int4"}, ArtifactError, "no variant 'int4', only fp32, fp16, int8, q4, q4f16"),
         ({"threads": 0}, InputError, "threads is 0"),
         ({"max_length": 10**6}, InputError, "is more than the 4096 this artifact was exported for"),
-        ({"providers": ["TPUExecutionProvider"]}, BackendError, "'TPUExecutionProvider' is not in this ONNX Runtime"),
+        (
+            {"providers": ["TPUExecutionProvider"]},
+            BackendError,
+            "'TPUExecutionProvider' is not in this ONNX Runtime",
+        ),
         ({"revision": "main"}, InputError, "is a folder; leave it out"),
     ],
 )

@@ -1,0 +1,123 @@
+"""The structure that is costly to change later: packages, direction of imports, public names."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import onnxrank
+import pytest
+import tomllib
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FOLDERS = {"runtime": "onnxrank", "quantize": "onnxrank.quantize", "export": "onnxrank.export"}
+TORCH = {"torch", "transformers"}
+
+
+def packages_on_disk() -> set[str]:
+    found = set()
+    for folder, package in FOLDERS.items():
+        for marker in (ROOT / folder).rglob("__init__.py"):
+            found.add(".".join([package, *marker.parent.relative_to(ROOT / folder).parts]))
+    return found
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module a file imports, anywhere in it, and the names it imports from packages of ours."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_the_package_list_is_what_is_on_disk() -> None:
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages_on_disk()
+
+
+def test_package_data_exists() -> None:
+    for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items():
+        folder = Path(str(import_module(package).__file__)).parent
+        for pattern in patterns:
+            assert list(folder.glob(pattern)), f"{package} has no {pattern}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("runtime", {"onnxrank.export", "onnxrank.quantize", "onnx", "onnx_ir", "safetensors", *TORCH}),
+        ("quantize", {"onnxrank.export", *TORCH}),
+        ("export", TORCH),
+    ],
+)
+def test_imports_go_one_way(folder: str, forbidden: set[str]) -> None:
+    # The oracle is PyTorch, in a process of its own; ONNX Runtime's HQQ is written in torch.
+    exempt = {ROOT / "export" / "oracle.py": TORCH, ROOT / "quantize" / "methods.py": {"torch"}}
+    for path in (ROOT / folder).rglob("*.py"):
+        for name in imports_of(path):
+            for bad in forbidden - exempt.get(path, set()):
+                assert name != bad and not name.startswith(f"{bad}."), f"{path} imports {name}"
+
+
+def test_importing_is_light_and_quick() -> None:
+    code = (
+        "import sys, time; start = time.perf_counter(); import onnxrank; spent = time.perf_counter() - start; "
+        "heavy = {'torch', 'onnx', 'onnx_ir', 'transformers', 'onnxruntime', 'typer'} & set(sys.modules); "
+        "sys.exit(str(heavy)) if heavy else print(spent)"
+    )
+    # The best of three, because the machine may be busy.
+    spent = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(spent) < 0.3
+
+
+def test_public_names() -> None:
+    assert onnxrank.__all__ == [
+        "ArtifactError",
+        "BackendError",
+        "CheckpointError",
+        "HubError",
+        "InputError",
+        "OutputError",
+        "ParityError",
+        "RerankError",
+        "Reranker",
+        "UnsupportedError",
+        "__version__",
+    ]
+    assert all(hasattr(onnxrank, name) for name in onnxrank.__all__)
+
+
+def test_the_version_is_the_projects() -> None:
+    assert onnxrank.__version__ == version("onnxrank") == PROJECT["project"]["version"]
+
+
+def test_console_scripts_and_entry_points_are_callable() -> None:
+    project = PROJECT["project"]
+    for target in [*project["scripts"].values(), *project["entry-points"]["onnxrank.oracles"].values()]:
+        module, name = target.split(":")
+        assert callable(getattr(import_module(module), name))
+
+
+def test_tolerances_cover_every_variant_with_a_reason() -> None:
+    from onnxrank.quantize.variants import VARIANTS
+    from onnxrank.tolerances import TOLERANCES
+
+    assert set(TOLERANCES) == set(VARIANTS)
+    assert all(tolerance.reason for tolerance in TOLERANCES.values())
+
+
+def test_the_demos_notice_lists_every_package() -> None:
+    from benchmarks.demo.texts import PACKAGES
+
+    notice = (ROOT / "export" / "demo" / "NOTICE").read_text().lower()
+    for name, release, _ in PACKAGES:
+        assert f"{name} {release}" in notice
