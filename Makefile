@@ -14,7 +14,7 @@ demo: .venv/ready ## Export the embedded demo checkpoint to q4, rank real text, 
 
 test: .venv/ready $(TOKENIZER) ## Run all tests with coverage
 	$(VENV)/coverage erase
-	$(VENV)/coverage run -m pytest -n 2
+	OMP_NUM_THREADS=1 $(VENV)/coverage run -m pytest -n 2
 	$(VENV)/coverage combine -q
 	$(VENV)/coverage report
 

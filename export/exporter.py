@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import onnx_ir as ir
 from onnxrank.artifact import TOKENIZER, Artifact, sha256
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export.architectures import ARCHITECTURES
@@ -99,6 +100,8 @@ class _Job:
             self.max_length = positions
         self.tokenizer = _read_tokenizer(source.folder)
         self.head: Head = self.family.head(self.checkpoint, self.tokenizer)
+        # Weights stay unread, so this only checks the config and every tensor's shape, before the oracle's minutes.
+        self._build(Shape.PORTABLE)
 
     def copy_texts(self) -> None:
         for name in (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
@@ -155,9 +158,7 @@ class _Job:
         graphs = []
         kept: tuple[str, ...] = ()
         for path, shape in shapes.items():
-            model = self.architecture.build(
-                self.checkpoint, shape=shape, max_length=self.max_length, score_weight=self.head.weight
-            )
+            model = self._build(shape)
             kept = apply_variant(
                 model, name, block_size=self.options.block_size, method=self.options.method, exclude=EXACT
             )
@@ -196,6 +197,11 @@ class _Job:
         """The card, then the manifest with the hash of every file."""
         write_card(manifest, self.source.folder, self.folder)
         write_manifest(replace(manifest, files=self._files()), self.folder)
+
+    def _build(self, shape: Shape) -> ir.Model:
+        return self.architecture.build(
+            self.checkpoint, shape=shape, max_length=self.max_length, score_weight=self.head.weight
+        )
 
     def _files(self) -> dict[str, FileEntry]:
         paths = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name != MANIFEST)

@@ -29,7 +29,8 @@ def score(
     logits = np.empty(len(sequences), np.float32)
     for rows in padded_batches([len(ids) for ids in sequences], batch_tokens):
         input_ids, attention_mask = _pad([sequences[i] for i in rows], pad_token_id, pad_left)
-        (output,) = session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+        feeds = {"input_ids": input_ids, "attention_mask": attention_mask, **session.empty_caches(len(rows))}
+        (output,) = session.run(["logits"], feeds)
         logits[rows] = _read(output, attention_mask, readout)
         done(len(rows))
     return logits

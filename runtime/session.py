@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from onnxrank.errors import ArtifactError, BackendError
 
@@ -27,6 +28,18 @@ class Session:
         """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be made."""
         results: list[Array] = self._live().run(list(outputs), dict(feeds))
         return results
+
+    def empty_caches(self, batch_size: int) -> dict[str, Array]:
+        """Return the `past_key_values` inputs the graph declares, if any, holding nothing yet."""
+        types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+        return {
+            entry.name: np.empty(
+                [size if isinstance(size, int) else batch_size * (size == "batch_size") for size in entry.shape],
+                types[entry.type],
+            )
+            for entry in self._live().get_inputs()
+            if entry.name.startswith("past_key_values.")
+        }
 
     def _live(self) -> Any:
         # A forked child inherits the session but not its thread pool, and would wait for it for ever.

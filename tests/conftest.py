@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from onnxrank.export.exporter import Options, export
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
@@ -40,9 +41,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo checkpoint in every variant; read only."""
-    out = tmp_path_factory.mktemp("artifacts") / "demo"
     variants = ("fp32", "fp16", "int8", "q4", "q4f16")
-    export(locate("demo"), out, family=None, options=Options(variants=variants), force=False, progress=progress)
+    # The parent folder is shared by the processes of one test run: one exports, the others wait.
+    shared = (
+        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.mktemp("s")
+    )
+    out = shared / "demo-artifact"
+    with FileLock(f"{out}.lock"):
+        if not out.exists():
+            export(locate("demo"), out, family=None, options=Options(variants=variants), force=False, progress=progress)
     return out
 
 

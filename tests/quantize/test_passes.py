@@ -87,7 +87,7 @@ def dequantize(blocks: Blocks, rows: int) -> NDArray[np.float32]:
     low, high = blocks.packed & 15, blocks.packed >> 4
     values = np.stack([low, high], -1).reshape(*blocks.packed.shape[:2], -1).astype(np.float32)
     zero: NDArray[np.float32] | float = 8.0
-    if blocks.zero_points is not None:
+    if blocks.zero_points.size:
         points = blocks.zero_points
         if points.dtype == np.uint8:
             points = np.stack([points & 15, points >> 4], -1).reshape(len(points), -1)
