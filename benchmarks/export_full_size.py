@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from benchmarks.full_size import write_checkpoint
 from onnxrank.console import show_json
 from onnxrank.export.exporter import Options, export
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 from onnxrank.schema import write
-
-from benchmarks.full_size import write_checkpoint
 
 
 def main(

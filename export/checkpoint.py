@@ -10,8 +10,9 @@ from typing import Any
 import ml_dtypes  # noqa: F401  # registers bfloat16 with numpy, which safetensors looks up by name
 import numpy as np
 from numpy.typing import NDArray
-from onnxrank.errors import CheckpointError
 from safetensors import SafetensorError, safe_open
+
+from onnxrank.errors import CheckpointError
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

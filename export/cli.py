@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from onnxrank.console import run, say, show_json, show_table
 from onnxrank.errors import InputError
 from onnxrank.export.exporter import Options, export

@@ -10,6 +10,7 @@ from enum import Enum
 
 import numpy as np
 import onnx_ir as ir
+
 from onnxrank.export.graph import GraphBuilder
 from onnxrank.manifest import KeyValueCache
 

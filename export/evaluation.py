@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import ir_measures
 from ir_measures import MRR, P, nDCG
+
 from onnxrank.reranker import Reranker
 
 MEASURES = {"nDCG@10": nDCG @ 10, "MRR@10": MRR @ 10, "top-1": P @ 1}

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx_ir as ir
+from tokenizers import Tokenizer
+
 from onnxrank.artifact import TOKENIZER, Artifact, sha256
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export.architectures import ARCHITECTURES
@@ -37,7 +39,6 @@ from onnxrank.manifest import (
 from onnxrank.manifest import Source as ManifestSource
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.verification import check_gates, verify_variant, ways_of
-from tokenizers import Tokenizer
 
 # The head decides the score, and is one vector: it is never quantized.
 EXACT = frozenset({"score.weight"})

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.manifest import Prompt, VocabularyReadout
-from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from onnxrank.errors import CheckpointError
 from onnxrank.golden import GoldenPair
-from tokenizers import Tokenizer
 
 # Labelled candidates that a checkpoint folder may bring along.
 EVALUATION = "evaluation.jsonl"

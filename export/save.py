@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
+
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.staging import check_space
 

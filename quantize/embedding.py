@@ -6,6 +6,7 @@ Left in float32, the table alone is 621 MB of Qwen3-Reranker-0.6B.
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+
 from onnxrank.quantize.once import Once
 from onnxrank.quantize.weights import (
     WeightedNode,

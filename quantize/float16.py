@@ -8,6 +8,7 @@ from collections.abc import Set
 
 import numpy as np
 import onnx_ir as ir
+
 from onnxrank.quantize.weights import WeightedNode, embedding_gathers, lazy, static_shape
 
 HALF_OPS = {"MatMul", "GroupQueryAttention", "QuickGelu"}

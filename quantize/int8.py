@@ -9,6 +9,7 @@ from collections.abc import Set
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+
 from onnxrank.quantize.once import Once
 from onnxrank.quantize.weights import (
     MICROSOFT,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+
 from onnxrank.quantize.methods import METHODS, Method
 from onnxrank.quantize.once import Once
 from onnxrank.quantize.weights import (

@@ -4,6 +4,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 import onnx_ir as ir
+
 from onnxrank.quantize.embedding import quantize_embeddings
 from onnxrank.quantize.float16 import convert_float16
 from onnxrank.quantize.int8 import quantize_int8

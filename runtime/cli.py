@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
+
 from onnxrank.artifact import open_artifact
 from onnxrank.console import run, say, show_json, show_table
 from onnxrank.errors import InputError
@@ -16,7 +18,6 @@ from onnxrank.progress import progress
 from onnxrank.reranker import Reranker
 from onnxrank.schema import write
 from onnxrank.verification import Verification, check_gates, repeat_oracle, verify_variant, ways_of
-from rich.markup import escape
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 

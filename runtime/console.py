@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from onnxrank.errors import RerankError
 from rich.console import Console
 from rich.table import Table
+
+from onnxrank.errors import RerankError
 
 FAILED = 1
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
 from onnxrank.manifest import KeyValueCache
 from onnxrank.packing import packs
 from onnxrank.session import Array, Session

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
 from onnxrank.activation import activate
 from onnxrank.manifest import Parity
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
 from onnxrank.manifest import VocabularyReadout
 from onnxrank.packing import padded_batches
 from onnxrank.session import Session

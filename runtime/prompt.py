@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from onnxrank.errors import ArtifactError, InputError
 from onnxrank.manifest import Prompt
-from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

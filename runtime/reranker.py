@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
 from onnxrank.activation import activate
 from onnxrank.artifact import TOKENIZER, open_artifact
 from onnxrank.errors import InputError
@@ -97,14 +98,15 @@ class Reranker:
             raise InputError(f"top_k is {top_k}; give at least 1, or leave it out to get all documents.")
         _check_texts([query], "query")
         _check_texts(documents, "documents")
-        result = self._score(
+        result = self.score(
             [(query, document) for document in documents],
             instruction=instruction,
             activation=activation,
             special_tokens=special_tokens,
             show_progress_bar=show_progress_bar,
         )
-        order = np.argsort(-result.scores, kind="stable")[:top_k]
+        # By logits: large ones differ where their probabilities are all rounded to 1.
+        order = np.argsort(-result.logits, kind="stable")[:top_k]
         hits: list[dict[str, Any]] = [
             {"corpus_id": int(i), "score": float(result.scores[i]), "truncated": bool(result.truncated[i])}
             for i in order
@@ -160,23 +162,6 @@ class Reranker:
             if isinstance(pair, str) or len(pair) != 2:
                 raise InputError(f"pairs[{i}] is {pair!r:.80}; give a (query, document) tuple.")
             _check_texts(pair, f"pairs[{i}]")
-        return self._score(
-            pairs,
-            instruction=instruction,
-            activation=activation,
-            special_tokens=special_tokens,
-            show_progress_bar=show_progress_bar,
-        )
-
-    def _score(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        *,
-        instruction: str | None,
-        activation: Activation | None,
-        special_tokens: bool,
-        show_progress_bar: bool | None,
-    ) -> Scores:
         if activation not in (None, "sigmoid", "identity"):
             raise InputError(f"activation is {activation!r}; give 'sigmoid' or 'identity'.")
         if instruction is not None:
@@ -195,7 +180,7 @@ class Reranker:
                 bodies = self._encoder.documents([pairs[i][1] for i in rows], head, special_tokens=special_tokens)
                 truncated[rows] = [body.truncated for body in bodies]
                 tokens[rows] = [len(head.token_ids) + len(body.token_ids) for body in bodies]
-                packable, long = self._split(bodies)
+                packable, long = self._split(head, bodies)
                 unpacked += [(rows[j], head.token_ids + bodies[j].token_ids) for j in long]
                 if packable:
                     logits[[rows[j] for j in packable]] = self._score_packed(head, [bodies[j] for j in packable], done)
@@ -214,12 +199,14 @@ class Reranker:
             tokens=tokens,
         )
 
-    def _split(self, bodies: Sequence[EncodedDocument]) -> tuple[list[int], list[int]]:
+    def _split(self, head: EncodedQuery, bodies: Sequence[EncodedDocument]) -> tuple[list[int], list[int]]:
         """Return the indices that the packed graph scores faster, and the others."""
-        if self._packed is None:
-            return [], list(range(len(bodies)))
-        packable = [j for j, body in enumerate(bodies) if len(body.token_ids) <= LONGEST_PACKED]
-        return packable, sorted(set(range(len(bodies))) - set(packable))
+        packable: list[int] = []
+        others: list[int] = []
+        for j, body in enumerate(bodies):
+            longest = max(len(head.query), len(body.token_ids))
+            (packable if self._packed and longest <= LONGEST_PACKED else others).append(j)
+        return packable, others
 
     def _score_packed(
         self, head: EncodedQuery, bodies: Sequence[EncodedDocument], done: Callable[[int], None]

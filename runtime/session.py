@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from onnxrank.errors import ArtifactError, BackendError
 
 Array = NDArray[Any]

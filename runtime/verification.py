@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
+
 from onnxrank.artifact import TOKENIZER, Artifact
 from onnxrank.errors import BackendError, ParityError
 from onnxrank.golden import Golden, GoldenPair, by_query

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
 from onnxrank.export.exporter import Options, export
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
-
 from tests.stand_in_hub import StandInHub
 from tests.tiny import write_tiny
 

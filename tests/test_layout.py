@@ -7,9 +7,10 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-import onnxrank
 import pytest
 import tomllib
+
+import onnxrank
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx_ir as ir
+
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.manifest import KeyValueCache
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.decoder_inputs import (

@@ -7,12 +7,13 @@ which is sigmoid(logit(yes) - logit(no)).
 
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.architectures.qwen3 import output_weight_name
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.family import Family, Head
 from onnxrank.manifest import Prompt, VocabularyReadout
-from tokenizers import Tokenizer
 
 PREFIX = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "

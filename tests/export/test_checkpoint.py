@@ -7,9 +7,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
 from onnxrank.errors import CheckpointError
 from onnxrank.export.checkpoint import Checkpoint
-from safetensors.numpy import save_file
 
 VALUES = np.arange(-6, 6, dtype=np.float32).reshape(4, 3) / 4
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxrank.tolerances
 import pytest
+from typer.testing import CliRunner
+
+import onnxrank.tolerances
 from onnxrank import Reranker
 from onnxrank.cli import app as onnxrank_app
 from onnxrank.errors import RerankError
@@ -21,8 +23,6 @@ from onnxrank.manifest import Manifest, read_manifest
 from onnxrank.progress import progress
 from onnxrank.tolerances import Tolerance
 from onnxrank.verification import repeat_oracle
-from typer.testing import CliRunner
-
 from tests.tiny import DEMO
 
 

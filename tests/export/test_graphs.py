@@ -10,6 +10,7 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+
 from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures import qwen3
 from onnxrank.export.checkpoint import Checkpoint
@@ -19,7 +20,6 @@ from onnxrank.packed import PackedScorer
 from onnxrank.portable import score
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.session import CPU, Session
-
 from tests.tiny import CONFIGS, VOCABULARY, torch_logits, write_tiny
 
 YES, NO = 17, 23

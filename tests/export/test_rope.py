@@ -3,9 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnxrank.export.rope import rope_of
 from transformers import Qwen3Config
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
+
+from onnxrank.export.rope import rope_of
 
 
 @pytest.mark.parametrize(

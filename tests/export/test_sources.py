@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+
 from onnxrank.errors import InputError
 from onnxrank.export.sources import ALIASES, locate
-
 from tests.stand_in_hub import COMMIT, StandInHub
 
 CARD = b"---\ntags: [x]\nlicense: mit\n---\n# A model\n"

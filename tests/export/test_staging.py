@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from onnxrank.errors import OutputError
 from onnxrank.export.staging import check_space, staged
 from onnxrank.manifest import MANIFEST

@@ -2,9 +2,9 @@ import errno
 from pathlib import Path
 
 import pytest
+
 from onnxrank.errors import HubError, OutputError
 from onnxrank.hub import looks_like_repo_id, snapshot
-
 from tests.stand_in_hub import COMMIT, StandInHub, point_client
 
 # The client keeps whole chunks of 10 MB, so that is what it can resume from.

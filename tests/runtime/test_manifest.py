@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from onnxrank.artifact import open_artifact
 from onnxrank.errors import ArtifactError
 from onnxrank.manifest import MANIFEST, read_manifest, write_manifest

@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from onnxrank.packing import packs, padded_batches
 
 lengths = st.lists(st.integers(1, 300), max_size=60)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from scipy import stats
+
 from onnxrank.activation import activate
 from onnxrank.parity import compare, kendall_tau
 from onnxrank.tolerances import TOLERANCES
-from scipy import stats
 
 
 def test_kendall_tau_is_scipys() -> None:

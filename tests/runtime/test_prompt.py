@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnxrank.errors import ArtifactError, InputError
-from onnxrank.export.families.qwen3_reranker import INSTRUCTION, prompt, reference_token_ids
-from onnxrank.prompt import PromptEncoder
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from onnxrank.errors import ArtifactError, InputError
+from onnxrank.export.families.qwen3_reranker import INSTRUCTION, prompt, reference_token_ids
+from onnxrank.prompt import PromptEncoder
 from tests.tiny import DEMO
 
 # Pieces that tempt a tokenizer to merge across a cut, next to arbitrary text.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from onnxrank import Reranker
 from onnxrank.errors import ArtifactError, BackendError, InputError
 from onnxrank.golden import read_golden
-
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"

@@ -1,0 +1,73 @@
+"""Times packed against portable scoring of one artifact, interleaved: what the constants in `runtime/` rest on.
+
+`python -m benchmarks.packed_or_portable build/full-size-artifact --variant int8`
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from onnxrank.console import show_table
+from onnxrank.manifest import KeyValueCache, read_manifest
+from onnxrank.packed import PackedScorer
+from onnxrank.portable import score as score_portable
+from onnxrank.session import CPU, Session
+
+# Documents, and tokens of each with the prompt's suffix.
+WORKLOADS = {"50 x 33": (50, 33), "20 x 129": (20, 129), "2 x 1,024": (2, 1024), "1 x 2,048": (1, 2048)}
+PACK_TOKENS = (64, 128, 256, 512)
+INSTRUCTION_TOKENS, QUERY_TOKENS = 78, 18
+
+
+def main(
+    artifact: Annotated[Path, typer.Argument(help="Folder with a packed graph.")],
+    variant: Annotated[str, typer.Option(help="Which variant.")] = "int8",
+    repeats: Annotated[int, typer.Option(help="Timings of each, of which the median is shown.")] = 3,
+) -> None:
+    """Print seconds per request; lower is better. The instruction's cache is warm, the query's is not."""
+    manifest = read_manifest(artifact)
+    files = manifest.variants[variant]
+    assert files.packed and isinstance(manifest.kv_cache, KeyValueCache)
+    packed = PackedScorer(Session(artifact / files.packed, [CPU], None), manifest.kv_cache)
+    portable = Session(artifact / files.portable, [CPU], None)
+    rng = np.random.default_rng(0)
+    rows = []
+    for name, (count, tokens) in WORKLOADS.items():
+        instruction, query = _ids(rng, INSTRUCTION_TOKENS), _ids(rng, QUERY_TOKENS)
+        documents = [_ids(rng, int(tokens * factor)) for factor in rng.uniform(0.7, 1.3, count)]
+        prompts = [instruction + query + document for document in documents]
+        ways: dict[str, Callable[[], NDArray[np.float32]]] = {
+            "portable": lambda prompts=prompts: score_portable(portable, prompts, pad_token_id=0, readout=None)  # type: ignore[misc]
+        }
+        for budget in PACK_TOKENS:
+            ways[f"packs of {budget}"] = lambda parts=(instruction, query, documents), budget=budget: packed.score(  # type: ignore[misc]
+                *parts, pack_tokens=budget
+            )
+        rows.append([name, *(f"{seconds:.2f}" for seconds in _medians(list(ways.values()), repeats))])
+    show_table(f"{variant}, seconds a request", ["documents", "portable", *map(str, PACK_TOKENS)], rows)
+
+
+def _ids(rng: np.random.Generator, count: int) -> tuple[int, ...]:
+    return tuple(rng.integers(0, 150_000, count).tolist())
+
+
+def _medians(calls: list[Callable[[], NDArray[np.float32]]], repeats: int) -> list[float]:
+    """Time each call in turn, after one round to warm up, so that a busy moment touches all alike."""
+    times: list[list[float]] = [[] for _ in calls]
+    for round_ in range(repeats + 1):
+        for call, spent in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            if round_:
+                spent.append(time.perf_counter() - start)
+    return [statistics.median(spent) for spent in times]
+
+
+if __name__ == "__main__":
+    typer.run(main)
