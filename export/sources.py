@@ -8,6 +8,7 @@ from pathlib import Path
 from onnxrank.errors import InputError
 from onnxrank.hub import looks_like_repo_id, snapshot
 
+# Never a pickle (.bin, .pt, .pkl): loading one can run code.
 PATTERNS = (
     "config.json",
     "generation_config.json",
@@ -18,9 +19,14 @@ PATTERNS = (
     "vocab.json",
     "merges.txt",
     "chat_template.jinja",
-    "model*.safetensors",
+    "*.safetensors",
     "model.safetensors.index.json",
     "README.md",
+    "modules.json",
+    "config_sentence_transformers.json",
+    "sentence_bert_config.json",
+    "*/config.json",
+    "*/*.safetensors",
 )
 
 
@@ -76,7 +82,7 @@ def locate(source: str, *, revision: str | None = None) -> Source:
             family=alias.family,
             licence=alias.licence,
         )
-    if alias is None and Path(source).is_dir():
+    if alias is None and source and Path(source).is_dir():  # Path("") is the current folder
         _refuse_revision(revision, source)
         folder = Path(source).resolve()
         return Source(
@@ -110,10 +116,8 @@ def _unknown(source: str) -> str:
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
         return f"{source} is no folder; check the path."
     near = difflib.get_close_matches(source, ALIASES, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{source!r} is neither an alias ({', '.join(ALIASES)}), a folder, nor a hub id (owner/name); {hint}".rstrip(
-        "; "
-    ) + ("" if near else "; see `export-model --list`.")
+    remedy = f"did you mean {near[0]}?" if near else "see `export-model --list`."
+    return f"{source!r} is neither an alias ({', '.join(ALIASES)}), a folder, nor a hub id (owner/name); {remedy}"
 
 
 def _licence(folder: Path) -> str | None:
@@ -121,5 +125,5 @@ def _licence(folder: Path) -> str | None:
     if not card.is_file():
         return None
     matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    found = re.search(r"^license:\s*(\S+)\s*$", matter.group(1), re.MULTILINE) if matter else None
+    found = re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", matter.group(1), re.MULTILINE) if matter else None
     return found.group(1) if found else None

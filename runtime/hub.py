@@ -1,4 +1,4 @@
-"""Downloads from a model hub: cached, resumable, and with one sentence for each thing that goes wrong."""
+"""Downloads from a model hub: cached, and with one sentence for each thing that goes wrong."""
 
 import errno
 import re
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from onnxrank.errors import HubError, OutputError
 
-_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# The hub's own rule: ASCII, no "--" or "..", a word character at both ends, at most 96 characters, not ".git".
+_REPO_ID = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +22,17 @@ class Snapshot:
 
 
 def looks_like_repo_id(source: str) -> bool:
-    """Whether `source` has the form owner/name."""
-    return _REPO_ID.fullmatch(source) is not None and not source.startswith((".", "/"))
+    """Whether `source` has the form owner/name, in characters that the hub allows."""
+    return _REPO_ID.fullmatch(source) is not None
 
 
 def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str]) -> Snapshot:
     """Download the files of a repository that match `allow_patterns`, or find them in the cache.
 
-    Raises HubError naming what was wrong, OutputError when the disk is full.
+    Raises HubError naming what was wrong, OutputError when the disk is full or the cache cannot be written.
     """
     import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
@@ -49,12 +50,20 @@ def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str
         ) from error
     except errors.RevisionNotFoundError as error:
         raise HubError(f"{repo_id} has no revision {revision!r}: name a branch, tag or commit of it.") from error
-    except errors.LocalEntryNotFoundError as error:
-        raise HubError(_unreachable(repo_id, at)) from error
+    except errors.LocalEntryNotFoundError as error:  # what the client makes of any answer but the files
+        raise HubError(_refused(repo_id, error.__cause__) or _unreachable(repo_id, at)) from error
     except OSError as error:
+        cache = constants.HF_HUB_CACHE
         if error.errno == errno.ENOSPC:
-            raise OutputError(f"the disk is full while downloading {repo_id}; free some space.") from error
-        raise HubError(_interrupted(repo_id, error)) from error
+            raise OutputError(
+                f"the disk is full while downloading {repo_id} to {cache}; free some space, or set HF_HOME."
+            ) from error
+        if error.filename is not None:  # a file's error, not the network's
+            raise OutputError(
+                f"{error.filename} cannot be written ({error.strerror}); make the cache {cache} writable, "
+                "or set HF_HOME to another folder."
+            ) from error
+        raise HubError(_refused(repo_id, error) or _interrupted(repo_id, error)) from error
     except Exception as error:  # the HTTP library's own errors, which differ between releases
         raise HubError(_interrupted(repo_id, error)) from error
     return Snapshot(folder=Path(folder), revision=Path(folder).name)
@@ -74,6 +83,27 @@ def _unreachable(repo_id: str, at: str) -> str:
     )
 
 
+def _refused(repo_id: str, error: BaseException | None) -> str | None:
+    """What the hub answered instead of a file; None if it did not answer."""
+    from huggingface_hub import constants, errors
+
+    # requests' responses, in releases before 1.0, are false when the status is an error.
+    if not isinstance(error, errors.HfHubHTTPError) or error.response is None:
+        return None
+    status = error.response.status_code
+    if status in (401, 403):
+        return (
+            f"{constants.ENDPOINT} refuses access to {repo_id} (status {status}): accept its licence on its page, "
+            "then run `hf auth login` or set HF_TOKEN."
+        )
+    return (
+        f"{constants.ENDPOINT} answered with status {status} for {repo_id}, which is not in the cache: "
+        "run the same command again later, or give a local folder."
+    )
+
+
 def _interrupted(repo_id: str, error: Exception) -> str:
+    # A dropped connection is resumed within one call. What is left of a file after that is thrown away by current
+    # releases of the client (huggingface_hub pull request 4228), so nothing more than this can be promised.
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"the download of {repo_id} broke off ({reason}): run the same command again, it resumes."
+    return f"the download of {repo_id} broke off ({reason}): run the same command again, complete files are kept."

@@ -28,12 +28,14 @@ class Download:
 class StandInHub:
     """Serves `folder/owner/name/...` as repositories with one commit, called main.
 
-    gated: repositories that answer 401. cut_after: bytes after which the connection is cut, once per file.
+    refusals: repositories that answer with a status and an X-Error-Code. cut_at: the byte of a file at which its
+    download is cut, for the next `cuts` downloads.
     """
 
     folder: Path
-    gated: set[str] = field(default_factory=set)
-    cut_after: int | None = None
+    refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
+    cut_at: int = 0
+    cuts: int = 0
     downloads: list[Download] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -44,7 +46,7 @@ class StandInHub:
 
         Handler.hub = hub
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     @property
@@ -97,8 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
             repo_id, revision, name = api[1], api[3] or "main", None
         else:
             return self._refuse(404, "EntryNotFound")
-        if repo_id in self.hub.gated:
-            return self._refuse(401, "GatedRepo")
+        if repo_id in self.hub.refusals:
+            return self._refuse(*self.hub.refusals[repo_id])
         repository = self.hub.folder / repo_id
         if not repository.is_dir():
             return self._refuse(404, "RepoNotFound")
@@ -124,16 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not body:
             return
-        cut = self.hub.cut_after
-        if cut is not None and start == 0 and len(part) > cut:
-            self.wfile.write(part[:cut])
-            self.wfile.flush()
+        if self.hub.cuts:
+            self.hub.cuts -= 1
             self.close_connection = True
-            self.hub.downloads.append(Download(path=name, start=start, sent=cut))
-            self.connection.close()
-            return
-        self.wfile.write(part)
+            part = content[start : self.hub.cut_at]
+        # Before the bytes: once the client has them, the test goes on.
         self.hub.downloads.append(Download(path=name, start=start, sent=len(part)))
+        self.wfile.write(part)
 
     def _send_json(self, data: Any) -> None:
         content = json.dumps(data).encode()

@@ -29,7 +29,9 @@ def test_a_folder_tells_its_name_and_licence_but_not_its_path(tmp_path: Path) ->
 
 
 def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
-    files = {"config.json": b"{}", "model.safetensors": b"x", "pytorch_model.bin": b"x", "README.md": CARD}
+    wanted = {"config.json": b"{}", "model.safetensors": b"x", "README.md": CARD, "1_Dense/model.safetensors": b"x"}
+    pickles = ["pytorch_model.bin", "model.pt", "1_Dense/pytorch_model.bin", "training_args.pkl"]
+    files = wanted | dict.fromkeys(pickles, b"x")
     hub.add("Owner/Their-Model", files)
     found = locate("Owner/Their-Model", revision="main")
     assert (found.name, found.id, found.revision, found.licence) == (
@@ -38,7 +40,8 @@ def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
         COMMIT,
         "mit",
     )
-    assert sorted(p.name for p in found.folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    fetched = {p.relative_to(found.folder).as_posix() for p in found.folder.rglob("*") if p.is_file()}
+    assert fetched == set(wanted)
 
 
 def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
@@ -52,10 +55,33 @@ def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
     assert found.licence == "apache-2.0"
 
 
+def test_an_alias_wins_over_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert locate("demo").family == "qwen3-reranker"
+    assert locate("./demo").folder == (tmp_path / "demo").resolve()
+
+
+@pytest.mark.parametrize(
+    ("matter", "licence"),
+    [
+        ("license: mit", "mit"),
+        ("license: 'mit'  # of the weights", "mit"),
+        ('license: "apache-2.0"', "apache-2.0"),
+        ("license:\ntags:\n- x", None),
+        ("license_name: mit", None),
+    ],
+)
+def test_the_licence_is_read_from_the_front_matter(tmp_path: Path, matter: str, licence: str | None) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{matter}\n---\nlicense: text\n")
+    assert locate(str(tmp_path)).licence == licence
+
+
 @pytest.mark.parametrize(
     ("source", "revision", "sentence"),
     [
         ("qwen3-rerank", None, "did you mean qwen3-reranker?"),
+        ("", None, "'' is neither an alias"),
         ("./nowhere", None, "./nowhere is no folder; check the path."),
         ("xyzzy plugh", None, "see `export-model --list`"),
         ("demo", "main", "--revision main is for hub ids"),
