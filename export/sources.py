@@ -8,7 +8,7 @@ from pathlib import Path
 from onnxrank.errors import InputError
 from onnxrank.hub import looks_like_repo_id, snapshot
 
-# Never a pickle (.bin, .pt, .pkl): loading one can run code.
+# Never a pickle (.bin, .pt, .pkl): loading one can run code. The hub client's * crosses slashes.
 PATTERNS = (
     "config.json",
     "generation_config.json",
@@ -26,7 +26,6 @@ PATTERNS = (
     "config_sentence_transformers.json",
     "sentence_bert_config.json",
     "*/config.json",
-    "*/*.safetensors",
 )
 
 

@@ -14,7 +14,7 @@ from onnxrank.manifest import KeyValueCache
 from onnxrank.packing import packs
 from onnxrank.session import Array, Session
 
-# A pack's attention bias grows with the square of its tokens: packs of 128 to 256 were fastest.
+# A pack's attention bias grows with the square of its tokens: packs of 128 to 256 were fastest on two cores.
 PACK_TOKENS = 256
 # Enough for an application's few instructions; one holds about 13 MB for Qwen3-Reranker-0.6B.
 KEPT_INSTRUCTIONS = 4

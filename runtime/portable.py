@@ -9,7 +9,7 @@ from onnxrank.manifest import VocabularyReadout
 from onnxrank.packing import padded_batches
 from onnxrank.session import Session
 
-# Rows x longest row. Bounds the workspace; larger batches were not faster.
+# Rows x longest row: bounds the workspace of one run.
 BATCH_TOKENS = 2048
 
 

@@ -21,8 +21,8 @@ from onnxrank.session import CPU, Session, check_providers
 
 Activation = Literal["sigmoid", "identity"]
 
-# Above this many tokens a document's own attention outweighs the shared prefix, and the packed graph's dense
-# bias (tokens squared) outweighs everything.
+# The packed graph's dense bias grows with the square of a document's tokens, and what the shared prefix saves does
+# not: longer documents take the portable graph.
 LONGEST_PACKED = 1024
 
 

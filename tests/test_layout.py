@@ -1,8 +1,10 @@
 """The structure that is costly to change later: packages, direction of imports, public names."""
 
 import ast
+import shutil
 import subprocess
 import sys
+import zipfile
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -122,3 +124,23 @@ def test_the_demos_notice_lists_every_package() -> None:
     notice = (ROOT / "export" / "demo" / "NOTICE").read_text().lower()
     for name, release, _ in PACKAGES:
         assert f"{name} {release}" in notice
+
+
+def test_a_wheel_carries_every_module_and_the_demo(tmp_path: Path) -> None:
+    # In a copy: setuptools builds inside the source folder, and would ship what an earlier build left there.
+    for name in ["pyproject.toml", "README.md", "LICENSE", "NOTICE"]:
+        shutil.copy(ROOT / name, tmp_path)
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    expected = {
+        "/".join([*package.split("."), *path.relative_to(tmp_path / folder).parts])
+        for folder, package in FOLDERS.items()
+        for path in (tmp_path / folder).rglob("*")
+        if path.is_file()
+    }
+    # setuptools' own build hook: pip would fetch setuptools from an index first.
+    build = "from setuptools import build_meta; build_meta.build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert {name for name in archive.namelist() if ".dist-info/" not in name} == expected

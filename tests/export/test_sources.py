@@ -29,7 +29,8 @@ def test_a_folder_tells_its_name_and_licence_but_not_its_path(tmp_path: Path) ->
 
 
 def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
-    wanted = {"config.json": b"{}", "model.safetensors": b"x", "README.md": CARD, "1_Dense/model.safetensors": b"x"}
+    weights = dict.fromkeys(["model.safetensors", "1_Dense/model.safetensors", "1_Dense/config.json"], b"x")
+    wanted = {"config.json": b"{}", "modules.json": b"[]", "README.md": CARD} | weights
     pickles = ["pytorch_model.bin", "model.pt", "1_Dense/pytorch_model.bin", "training_args.pkl"]
     files = wanted | dict.fromkeys(pickles, b"x")
     hub.add("Owner/Their-Model", files)
@@ -55,11 +56,15 @@ def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
     assert found.licence == "apache-2.0"
 
 
-def test_an_alias_wins_over_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "demo").mkdir()
+def test_an_alias_wins_over_a_folder_of_that_name(
+    hub: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert locate("demo").family == "qwen3-reranker"
-    assert locate("./demo").folder == (tmp_path / "demo").resolve()
+    hub.add("Qwen/Qwen3-Reranker-0.6B", {"config.json": b"{}"})
+    for alias in ("demo", "qwen3-reranker"):
+        (tmp_path / alias).mkdir()
+        assert locate(alias).family == "qwen3-reranker"
+        assert locate(f"./{alias}").folder == (tmp_path / alias).resolve()
 
 
 @pytest.mark.parametrize(

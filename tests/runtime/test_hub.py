@@ -73,7 +73,7 @@ def test_what_the_hub_does_not_have_is_named(
 @pytest.mark.parametrize(
     ("status", "code", "sentence"),
     [
-        (401, "GatedRepo", "owner/model is gated: accept its licence on its page, then run `hf auth login` or set HF"),
+        (401, "GatedRepo", "owner/model is gated: accept its licence on its page, then run .* or set HF_TOKEN"),
         (403, "GatedRepo", "owner/model is gated: accept its licence"),
         (401, "RepoNotFound", "no repository owner/model, or it is private"),
         (401, "", r"refuses access to owner/model \(status 401\): accept its licence"),
