@@ -1,6 +1,7 @@
 """From what a person types (an alias, a hub id, a folder) to a checkpoint folder."""
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def locate(source: str, *, revision: str | None = None) -> Source:
             family=alias.family,
             licence=alias.licence,
         )
-    if alias is None and source and Path(source).is_dir():  # Path("") is the current folder
+    if alias is None and os.path.isdir(source):  # Path.is_dir is true for "", and raises for a name that is too long
         _refuse_revision(revision, source)
         folder = Path(source).resolve()
         return Source(
@@ -112,7 +113,7 @@ def _refuse_revision(revision: str | None, source: str) -> None:
 
 
 def _unknown(source: str) -> str:
-    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+    if source.startswith((".", "/", "~")) or "\\" in source or source.count("/") > 1:
         return f"{source} is no folder; check the path."
     near = difflib.get_close_matches(source, ALIASES, n=1, cutoff=0.4)
     remedy = f"did you mean {near[0]}?" if near else "see `export-model --list`."
