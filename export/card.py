@@ -36,7 +36,7 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         f"Reranker `{manifest.source.id}`"
         + (f" at `{manifest.source.revision}`" if manifest.source.revision else "")
         + f", family `{manifest.family}`, exported with onnxrank {manifest.made_with['onnxrank']}. "
-        f"Prompts hold up to {manifest.max_length} tokens.\n",
+        f"Prompts hold up to {manifest.scoring.max_length} tokens.\n",
         "## Variants\n",
         _table(
             ["variant", "for", "MB", "kept in float32"],

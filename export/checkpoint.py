@@ -1,10 +1,10 @@
-"""A checkpoint folder in safetensors, read one tensor at a time. Pickles are never opened."""
+"""A checkpoint folder in safetensors, read one tensor at a time."""
 
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from onnxrank.errors import CheckpointError
+from onnxrank.export.pickles import as_safetensors
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+# The one pickle that stands for a whole checkpoint; read as weights alone, and only where there is nothing better.
+LEGACY = "final.pt"
 FLOATS = ("BF16", "F16", "F32")
 
 
@@ -50,6 +53,10 @@ class Checkpoint:
         for file in _weight_files(folder):
             tensors |= _header(file)
         return cls(folder=folder, config=config, tensors=tensors)
+
+    def with_file(self, file: Path) -> "Checkpoint":
+        """Return the checkpoint with the tensors of another safetensors file added."""
+        return replace(self, tensors={**self.tensors, **_header(file)})
 
     def require(self, name: str, shape: Sequence[int]) -> None:
         """Raise CheckpointError unless a float tensor of this name and shape exists; nothing is read."""
@@ -103,13 +110,26 @@ class Checkpoint:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return a file's JSON object. Raises CheckpointError if it is something else."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); download the checkpoint again.") from error
+    data = _parse(path)
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} holds a {type(data).__name__}, not an object; download the checkpoint again.")
     return data
+
+
+def read_json_list(path: Path) -> list[dict[str, Any]]:
+    """Return a file's JSON list of objects. Raises CheckpointError if it is something else."""
+    data = _parse(path)
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise CheckpointError(f"{path} is no list of objects; download the checkpoint again.")
+    return data
+
+
+def _parse(path: Path) -> object:
+    try:
+        parsed: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no JSON ({error}); download the checkpoint again.") from error
+    return parsed
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -122,9 +142,11 @@ def _weight_files(folder: Path) -> list[Path]:
             if not (folder / shard).is_file():
                 raise CheckpointError(f"{folder / shard} is missing; download the checkpoint again.")
         return [folder / shard for shard in shards]
+    if (folder / LEGACY).is_file():
+        return [as_safetensors(folder / LEGACY)]
     if pickles := [p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in sorted(folder.glob(pattern))]:
         raise CheckpointError(
-            f"{folder} holds only {pickles[0]}, a pickle, which could run code and is never opened; "
+            f"{folder} holds only {pickles[0]}, a pickle, which could run code and is not opened; "
             "load it with transformers where you trust it, and `save_pretrained` writes safetensors."
         )
     raise CheckpointError(f"{folder} has no {WEIGHTS}, so it is no checkpoint; give a model's folder.")

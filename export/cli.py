@@ -7,8 +7,9 @@ import typer
 
 from onnxrank.console import run, say, show_json, show_table
 from onnxrank.errors import InputError
-from onnxrank.export.exporter import Options, export
+from onnxrank.export.exporter import export
 from onnxrank.export.families import FAMILIES
+from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.export.sources import ALIASES, locate
 from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.progress import progress
@@ -26,10 +27,16 @@ def _flag(variant: str) -> object:
     return typer.Option(f"--{variant}", help=VARIANTS[variant].purpose, rich_help_panel="Variants")
 
 
+def _only(help_: str) -> object:
+    return typer.Option(help=help_, rich_help_panel="Options of some families")
+
+
 @app.command(no_args_is_help=True)
 def export_model(
     source: Annotated[str | None, typer.Argument(help="Alias, hub id (owner/name) or checkpoint folder.")] = None,
-    family: Annotated[str | None, typer.Option(help=f"Reranker family: {', '.join(FAMILIES)}.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help=f"{', '.join(FAMILIES)}; found from the checkpoint where that is certain.")
+    ] = None,
     fp32: Annotated[bool, _flag("fp32")] = False,
     fp16: Annotated[bool, _flag("fp16")] = False,
     int8: Annotated[bool, _flag("int8")] = False,
@@ -42,6 +49,22 @@ def export_model(
         str, typer.Option(help="score: a graph that gives the score. lm: full vocabulary and KV cache.")
     ] = "score",
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of the longest prompt.")] = None,
+    activation: Annotated[str | None, _only("sigmoid or identity; as the checkpoint says by default.")] = None,
+    layers: Annotated[int | None, _only("mmbert-rerank: export this exit alone.")] = None,
+    dim: Annotated[int | None, _only("mmbert-rerank: export this width alone.")] = None,
+    query_length: Annotated[int | None, _only("colbert: tokens of a query.")] = None,
+    document_length: Annotated[int | None, _only("colbert: tokens of a document.")] = None,
+    masked_row: Annotated[
+        str | None, _only("colbert: mean (transformers 4) or zero (5), for expansion tokens that see nothing.")
+    ] = None,
+    pair_template: Annotated[str | None, _only("matrix-v6-reranker: text with {query} and {document}.")] = None,
+    record_template: Annotated[
+        str | None, _only("matrix-v6-reranker: a document of fields, {name} and {description} for example.")
+    ] = None,
+    pooling: Annotated[str | None, _only("matrix-v6-reranker: last, where config.json does not say so.")] = None,
+    backbone_config: Annotated[
+        str | None, _only("matrix-v6-reranker: the body's config.json, its folder or hub id.")
+    ] = None,
     proof_length: Annotated[
         int, typer.Option(min=1, help="Tokens of the longest text the proof scores; more takes longer.")
     ] = 512,
@@ -65,6 +88,8 @@ def export_model(
     if source is None:
         raise InputError("no checkpoint was named; give an alias, hub id or folder, or see `export-model --list`.")
     _choose("--head", head, HEADS)
+    _choose("--activation", activation, (None, "sigmoid", "identity"))
+    _choose("--masked-row", masked_row, (None, "mean", "zero"))
     _choose("--method", method, tuple(METHODS))
     _choose("--block-size", block_size, BLOCK_SIZES)
     flags = {"fp32": fp32, "fp16": fp16, "int8": int8, "q4": q4, "q4f16": q4f16}
@@ -80,10 +105,22 @@ def export_model(
         options=Options(
             variants=variants,
             head=head,
-            max_length=max_length,
             proof_length=proof_length,
             block_size=block_size,
             method=method,
+            family=FamilyOptions(
+                max_length=max_length,
+                pair_template=pair_template,
+                record_template=record_template,
+                activation=activation,
+                pooling=pooling,
+                backbone_config=backbone_config,
+                layers=layers,
+                dim=dim,
+                query_length=query_length,
+                document_length=document_length,
+                masked_row=masked_row,
+            ),
         ),
     )
     if as_json:
@@ -102,7 +139,7 @@ def main() -> None:
 
 def _choose(option: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
-        raise InputError(f"{option} is {value!r}; choose one of {', '.join(map(str, choices))}.")
+        raise InputError(f"{option} is {value!r}; choose one of {', '.join(str(c) for c in choices if c is not None)}.")
 
 
 def _list(as_json: bool) -> None:
@@ -116,5 +153,5 @@ def _list(as_json: bool) -> None:
         return
     rows = [[n, a.repo_id or "inside this package", a.family, a.parameters, a.licence] for n, a in ALIASES.items()]
     show_table("aliases", ["alias", "checkpoint", "family", "parameters", "licence"], rows)
-    families = [[f.name, ", ".join(f.model_types), f.description] for f in FAMILIES.values()]
+    families = [[f.name, ", ".join(f.model_types) or "any", f.description] for f in FAMILIES.values()]
     show_table("families (--family)", ["family", "model_type", "what it is"], families)

@@ -2,29 +2,29 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import onnx_ir as ir
-from tokenizers import Tokenizer
 
 from onnxrank.artifact import TOKENIZER, Artifact, sha256
-from onnxrank.errors import CheckpointError, InputError, UnsupportedError
-from onnxrank.export.architectures import ARCHITECTURES
+from onnxrank.errors import InputError, UnsupportedError
 from onnxrank.export.card import write_card
-from onnxrank.export.checkpoint import Checkpoint, read_json
-from onnxrank.export.decoder_inputs import Shape
+from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.evaluation import evaluate
 from onnxrank.export.families import FAMILIES
-from onnxrank.export.family import Family, Head
+from onnxrank.export.family import Family
 from onnxrank.export.golden_pairs import EVALUATION, golden_pairs
+from onnxrank.export.heads import EXACT
+from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.export.oracle import record
 from onnxrank.export.save import save_graphs
 from onnxrank.export.sources import Source
 from onnxrank.export.staging import staged
+from onnxrank.export.tokenizer_file import read_tokenizer
 from onnxrank.export.transformers_js import write_config
 from onnxrank.golden import Golden, write_golden
 from onnxrank.manifest import (
@@ -40,27 +40,8 @@ from onnxrank.manifest import Source as ManifestSource
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.verification import check_gates, verify_variant, ways_of
 
-# The head decides the score, and is one vector: it is never quantized.
-EXACT = frozenset({"score.weight"})
-
 # progress(label, total) gives a function that reports how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What to export. head: "score" for a graph that gives the score, "lm" for the full vocabulary with KV cache.
-
-    max_length: tokens of the longest prompt; the family's if None. proof_length: tokens of the longest text that
-    the proof scores. block_size and method are q4's.
-    """
-
-    variants: Sequence[str] = ("q4",)
-    head: str = "score"
-    max_length: int | None = None
-    proof_length: int = 512
-    block_size: int = 32
-    method: str = "rtn"
 
 
 def export(
@@ -68,7 +49,7 @@ def export(
 ) -> Manifest:
     """Write the artifact folder `out` and return its manifest.
 
-    source: from `locate`. family: its name, or None for the one the source is known by.
+    source: from `locate`. family: its name, or None for the one the source is known by or the checkpoint shows.
     Raises a RerankError; then `out` is as it was before.
     """
     with staged(out, force=force) as folder:
@@ -89,20 +70,15 @@ class _Job:
         self.folder = folder
         self.progress = progress
         self.checkpoint = Checkpoint.open(source.folder)
-        self.family = _find_family(family or source.family, self.checkpoint)
-        self.architecture = ARCHITECTURES[self.checkpoint.config["model_type"]]
-        self.max_length = options.max_length or self.family.max_length
-        positions = self.checkpoint.config.get("max_position_embeddings") or self.max_length
-        if self.max_length > positions:
-            if options.max_length:
-                raise InputError(
-                    f"--max-length {self.max_length} is more than the {positions} positions of this model."
-                )
-            self.max_length = positions
-        self.tokenizer = _read_tokenizer(source.folder)
-        self.head: Head = self.family.head(self.checkpoint, self.tokenizer)
-        # Weights stay unread, so this only checks the config and every tensor's shape, before the oracle's minutes.
-        self._build(Shape.PORTABLE)
+        self.family = find_family(family or source.family, self.checkpoint)
+        _check_options(self.family, options.family)
+        self.tokenizer = read_tokenizer(source.folder)
+        self.plan = self.family.plan(self.checkpoint, self.tokenizer, options.family)
+        if options.head == "lm" and self.plan.graphs.vocabulary is None:
+            raise InputError(f"--head lm is for causal language models, and family {self.family.name} is none.")
+        if not self.plan.traced:
+            # Weights stay unread, so this only checks the config and every tensor's shape, before the oracle's minutes.
+            self.plan.graphs.portable()
 
     def copy_texts(self) -> None:
         for name in (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
@@ -112,18 +88,19 @@ class _Job:
 
     def record_golden(self) -> Golden:
         """PyTorch's scores of the untouched checkpoint: before anything is built."""
+        max_length = self.plan.scoring.max_length
         pairs = golden_pairs(
             self.tokenizer,
             self.source.folder,
-            max_length=self.max_length,
-            proof_length=min(self.options.proof_length, self.max_length),
+            max_length=max_length,
+            proof_length=min(self.options.proof_length, max_length),
         )
         with self.progress("PyTorch scores", len(pairs)) as done:
             golden = record(
                 str(self.source.folder),
                 family=self.family.name,
                 pairs=pairs,
-                max_length=self.max_length,
+                options=self.options.family.given(),
                 done=done,
             )
         write_golden(golden, self.folder)
@@ -131,7 +108,7 @@ class _Job:
 
     def manifest(self) -> Manifest:
         """The manifest of an artifact without variants."""
-        lm = self.options.head == "lm"
+        lm, scoring = self.options.head == "lm", self.plan.scoring
         packages = ("onnxrank", "onnx", "onnx-ir", "onnxruntime", "torch", "transformers")
         return Manifest(
             format=FORMAT,
@@ -139,27 +116,30 @@ class _Job:
             family=self.family.name,
             source=ManifestSource(id=self.source.id, revision=self.source.revision, licence=self.source.licence),
             made_with={"python": platform.python_version(), **{name: version(name) for name in packages}},
-            prompt=self.family.prompt(self.tokenizer),
-            max_length=self.max_length,
-            pad_token_id=_pad_token_id(self.source.folder, self.checkpoint, self.tokenizer),
-            activation=self.family.activation,
-            readout=self.head.readout if lm else None,
-            kv_cache=None if lm else self.architecture.cache(self.checkpoint),
+            options=self.options.family.given(),
+            traced=self.plan.traced,
+            scoring=replace(scoring, kv_cache=None) if lm else replace(scoring, readout=None),
             variants={},
             files={},
         )
 
     def add(self, name: str, manifest: Manifest, golden: Golden) -> Manifest:
         """Build, save, prove and evaluate one variant; return the manifest with it."""
-        spec = VARIANTS[name]
-        first = Shape.LM if self.options.head == "lm" else Shape.PORTABLE
-        shapes = {f"onnx/model{spec.suffix}.onnx": first}
-        if spec.packed and first is Shape.PORTABLE:
-            shapes[f"onnx/packed{spec.suffix or '_fp32'}.onnx"] = Shape.PACKED
+        spec, plan = VARIANTS[name], self.plan.graphs
+        portable = f"onnx/model{spec.suffix}.onnx"
+        packed: str | None = None
+        exits = {str(layers): f"onnx/layers_{layers}{spec.suffix}.onnx" for layers in plan.exits}
+        builders: dict[str, Callable[[], ir.Model]] = {portable: plan.portable}
+        if self.options.head == "lm" and plan.vocabulary:
+            builders[portable] = plan.vocabulary
+        elif spec.packed and plan.packed:
+            packed = f"onnx/packed{spec.suffix or '_fp32'}.onnx"
+            builders[packed] = plan.packed
+        builders |= {exits[str(layers)]: build for layers, build in plan.exits.items()}
         graphs = []
         kept: tuple[str, ...] = ()
-        for path, shape in shapes.items():
-            model = self._build(shape)
+        for path, build in builders.items():
+            model = build()
             kept = apply_variant(
                 model, name, block_size=self.options.block_size, method=self.options.method, exclude=EXACT
             )
@@ -168,13 +148,13 @@ class _Job:
             files = [path.relative_to(self.folder).as_posix() for path in save_graphs(graphs)]
             done(1)
 
-        portable, *packed = shapes
         settings: dict[str, str | int | bool] = {}
         if spec.weights == "q4":
             settings = {"block_size": self.options.block_size, "method": self.options.method}
         variant = Variant(
             portable=portable,
-            packed=packed[0] if packed else None,
+            packed=packed,
+            exits=exits,
             files=tuple(files),
             settings=settings,
             kept_float32=kept,
@@ -199,11 +179,6 @@ class _Job:
         write_card(manifest, self.source.folder, self.folder)
         write_manifest(replace(manifest, files=self._files()), self.folder)
 
-    def _build(self, shape: Shape) -> ir.Model:
-        return self.architecture.build(
-            self.checkpoint, shape=shape, max_length=self.max_length, score_weight=self.head.weight
-        )
-
     def _files(self) -> dict[str, FileEntry]:
         paths = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name != MANIFEST)
         return {
@@ -212,17 +187,24 @@ class _Job:
         }
 
 
-def _find_family(name: str | None, checkpoint: Checkpoint) -> Family:
-    model_type = checkpoint.config.get("model_type")
+def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
+    """Return the family called `name`, or for None the one that the checkpoint certainly is of.
+
+    Raises InputError if the name is unknown or there is no certainty, UnsupportedError if it comes in another
+    architecture.
+    """
     if name is None:
-        raise InputError(
-            f"{checkpoint.folder.name} does not say which reranker it is; name it with --family "
-            f"({', '.join(FAMILIES)})."
-        )
+        found = [family for family in FAMILIES.values() if family.recognises(checkpoint)]
+        if len(found) != 1:
+            raise InputError(
+                f"{checkpoint.folder.name} does not say which reranker it is; name it with --family "
+                f"({', '.join(FAMILIES)})."
+            )
+        name = found[0].name
     if name not in FAMILIES:
         raise InputError(f"--family {name!r} is unknown; the families are {', '.join(FAMILIES)}.")
-    family = FAMILIES[name]
-    if model_type not in family.model_types:
+    family, model_type = FAMILIES[name], checkpoint.config.get("model_type")
+    if family.model_types and model_type not in family.model_types:
         raise UnsupportedError(
             f"config.json has model_type {model_type!r}, and family {name} comes as {', '.join(family.model_types)}; "
             "name the family this checkpoint belongs to."
@@ -230,22 +212,11 @@ def _find_family(name: str | None, checkpoint: Checkpoint) -> Family:
     return family
 
 
-def _read_tokenizer(folder: Path) -> Tokenizer:
-    path = folder / TOKENIZER
-    if not path.is_file():
-        raise CheckpointError(
-            f"{folder} has no {TOKENIZER}; save it with `AutoTokenizer.from_pretrained(...).save_pretrained(...)`."
-        )
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise CheckpointError(f"{path} is no tokenizer ({error}); download the checkpoint again.") from error
-
-
-def _pad_token_id(folder: Path, checkpoint: Checkpoint, tokenizer: Tokenizer) -> int:
-    """Any id would do, since padding is masked; the tokenizer's own is the least surprising."""
-    config = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    token = config.get("pad_token")
-    content = token.get("content") if isinstance(token, dict) else token
-    found = tokenizer.token_to_id(content) if content else None
-    return found if found is not None else int(checkpoint.config.get("pad_token_id") or 0)
+def _check_options(family: Family, options: FamilyOptions) -> None:
+    for option in options.given():
+        if option != "max_length" and option not in family.options:
+            takes = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(family.options))
+            raise InputError(
+                f"family {family.name} takes no --{option.replace('_', '-')}"
+                + (f", only {takes}; leave it out." if takes else "; leave it out.")
+            )

@@ -1,45 +1,91 @@
-"""What a reranker family is: its prompt, its head, and the reference code that its exports are held to."""
+"""What a family is: how its checkpoints become graphs, and the reference code that its exports are held to."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import onnx_ir as ir
 from tokenizers import Tokenizer
 
 from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.manifest import Prompt, VocabularyReadout
+from onnxrank.export.options import FamilyOptions
+from onnxrank.manifest import Scoring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """`weight` reads the float32 vector [hidden] whose product with the last hidden state is the logit.
+class Graphs:
+    """The float32 graphs of a model; each function builds one anew.
 
-    `readout` says which entries of the full vocabulary's logits give the same number.
+    portable: padded rows. packed: the packed row of a decoder. exits: the other exits of a matryoshka model, by
+    layers. vocabulary: what `--head lm` asks for.
     """
 
-    weight: Callable[[], NDArray[np.float32]]
-    readout: VocabularyReadout
+    portable: Callable[[], ir.Model]
+    packed: Callable[[], ir.Model] | None = None
+    exits: Mapping[int, Callable[[], ir.Model]] = field(default_factory=dict)
+    vocabulary: Callable[[], ir.Model] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an export of one checkpoint is made of.
+
+    scoring: of the graph that gives the score; `readout` in it is for the vocabulary graph alone.
+    traced: whether the graph comes from PyTorch's tracer.
+    """
+
+    scoring: Scoring
+    graphs: Graphs
+    traced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Torch:
+    """What the reference code of a family gets: PyTorch's modules, the checkpoint and its own tokenizer.
+
+    load(auto_class, **arguments) gives a transformers model of the checkpoint in evaluation mode that computes in
+    float32; widen(module) makes any module so.
+    """
+
+    torch: Any
+    transformers: Any
+    folder: Path
+    checkpoint: Checkpoint
+    options: FamilyOptions
+    scoring: Scoring
+    tokenizer: Any
+    load: Callable[..., Any]
+
+    def tensor(self, checkpoint: Checkpoint, name: str) -> Any:
+        """Return one tensor, float32."""
+        return self.torch.from_numpy(checkpoint.tensor(name).copy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A family's reference code on one checkpoint.
+
+    encode(query, document) gives the token ids of query (empty for models that read pairs) and prompt or document;
+    score(query_ids, ids) the logits: one, or all exits (deepest first) by widths (widest first).
+    """
+
+    encode: Callable[[str, str], tuple[list[int], list[int]]]
+    score: Callable[[list[int], list[int]], list[float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """One reranker family.
+    """One family.
 
-    model_types: the architectures (config.json's model_type) it comes in.
-    reference_token_ids(tokenizer, query, document, max_length): the prompt as the reference code builds it,
-        with a transformers tokenizer.
-    reference_logit(model, tokenizer, token_ids): the logit as the reference code reads it from a transformers
-        causal language model; token_ids is a torch tensor [1, n].
+    model_types: the architectures (config.json's model_type) it comes in; empty for any. options: the names in
+    FamilyOptions that it takes besides max_length. recognises(checkpoint): whether it is certainly of this family.
     """
 
     name: str
     description: str
     model_types: Sequence[str]
-    max_length: int
-    activation: str
-    prompt: Callable[[Tokenizer], Prompt]
-    head: Callable[[Checkpoint, Tokenizer], Head]
-    reference_token_ids: Callable[[Any, str, str, int], list[int]]
-    reference_logit: Callable[[Any, Any, Any], float]
+    options: Set[str]
+    recognises: Callable[[Checkpoint], bool]
+    plan: Callable[[Checkpoint, Tokenizer, FamilyOptions], Plan]
+    reference: Callable[[Torch], Reference]

@@ -77,4 +77,5 @@ def _evaluation_pairs(path: Path) -> list[GoldenPair]:
 
 
 def _pair(query: str, document: str, *, scored: bool = True) -> GoldenPair:
-    return GoldenPair(query=query, document=document, token_ids=(), logit=0.0 if scored else None)
+    logits = (0.0,) if scored else None
+    return GoldenPair(query=query, document=document, query_token_ids=(), token_ids=(), logits=logits)

@@ -41,6 +41,11 @@ class GraphBuilder:
         """Append a com.microsoft node; an output called None is left out."""
         return self._append(MICROSOFT, op_type, inputs, outputs, attributes)
 
+    def split(self, x: ir.Value, parts: int, width: int, name: str) -> Sequence[ir.Value]:
+        """Cut the last axis into `parts` pieces of `width`."""
+        sizes = self.constant([width] * parts, f"{parts}_times_{width}")
+        return self._append("", "Split", [x, sizes], [f"{name}.{i}" for i in range(parts)], {"axis": -1})
+
     def constant(self, value: NDArray[Any] | int | float | Sequence[int], name: str) -> ir.Value:
         """Return a small constant: ints become int64, floats float32; one name, one value."""
         array = np.asarray(value)
@@ -76,6 +81,9 @@ class GraphBuilder:
         names: Sequence[str | None],
         attributes: Mapping[str, Any],
     ) -> Sequence[ir.Value]:
+        # Optimizers of ONNX Runtime crash on an optional input that is spelled out at the end as missing.
+        while inputs and inputs[-1] is None:
+            inputs = inputs[:-1]
         # An output without a name is given one by onnx_ir; the empty name means "not wanted".
         outputs = [ir.Value(name=name) for name in names]
         return self._tape.op_multi_out(op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0])

@@ -1,6 +1,7 @@
-"""PyTorch's own scores of an untouched checkpoint: the only file that imports torch or transformers.
+"""PyTorch's own scores of an untouched checkpoint.
 
-It runs as a process of its own, so that the exporter's memory never holds the model.
+It runs as a process of its own, so that the exporter's memory never holds the model. Families hold their reference
+code as functions that get PyTorch passed in: only this file, the tracer and the reader of pickles import it.
 """
 
 import importlib.util
@@ -8,13 +9,18 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onnxrank.errors import BackendError, CheckpointError
+from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.families import FAMILIES
+from onnxrank.export.family import Torch
+from onnxrank.export.options import FamilyOptions, Setting
 from onnxrank.export.sources import locate
+from onnxrank.export.tokenizer_file import read_tokenizer
 from onnxrank.golden import Golden, GoldenPair
 from onnxrank.schema import read, write
 
@@ -22,12 +28,17 @@ Done = Callable[[int], None]
 
 
 def record(
-    checkpoint: str, *, family: str, pairs: Sequence[GoldenPair], max_length: int, done: Done = lambda n: None
+    checkpoint: str,
+    *,
+    family: str,
+    pairs: Sequence[GoldenPair],
+    options: Mapping[str, Setting],
+    done: Done = lambda n: None,
 ) -> Golden:
-    """Return `pairs` with the reference's token ids, and its logits where a pair's logit is not None.
+    """Return `pairs` with the reference's token ids, and its logits where a pair's logits are not None.
 
-    checkpoint: an alias, hub id or folder. `done(1)` is called after each pair.
-    Raises BackendError if torch or transformers is missing, CheckpointError if transformers cannot load it.
+    checkpoint: an alias, hub id or folder. options: as FamilyOptions.given gives them. `done(1)` is called after each
+    pair. Raises BackendError if torch or transformers is missing, CheckpointError if transformers cannot load it.
     """
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
@@ -35,7 +46,7 @@ def record(
     request = {
         "folder": str(locate(checkpoint).folder),
         "family": family,
-        "max_length": max_length,
+        "options": dict(options),
         "pairs": [write(pair) for pair in pairs],
     }
     command = [sys.executable, "-m", "onnxrank.export.oracle"]
@@ -73,28 +84,47 @@ def _serve() -> None:
     import transformers
 
     request = json.load(sys.stdin)
-    family = FAMILIES[request["family"]]
-    folder = Path(request["folder"])
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    # Eager attention is the plain formula; the weights stay as stored, and compute in float32.
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", attn_implementation="eager").eval()
-    for module in model.modules():
-        _compute_in_float32(module)
-
+    folder = Path(request["folder"])
+    family = FAMILIES[request["family"]]
+    checkpoint = Checkpoint.open(folder)
+    options = FamilyOptions.of(request["options"])
+    reference = family.reference(
+        Torch(
+            torch=torch,
+            transformers=transformers,
+            folder=folder,
+            checkpoint=checkpoint,
+            options=options,
+            scoring=family.plan(checkpoint, read_tokenizer(folder), options).scoring,
+            tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+            load=partial(_load, folder),
+        )
+    )
     pairs = []
     with torch.inference_mode():
         for asked in request["pairs"]:
-            token_ids = family.reference_token_ids(tokenizer, asked["query"], asked["document"], request["max_length"])
-            logit = asked["logit"]
-            if logit is not None:
-                logit = family.reference_logit(model, tokenizer, torch.tensor([token_ids]))
-            pairs.append({**asked, "token_ids": token_ids, "logit": logit})
+            query_ids, token_ids = reference.encode(asked["query"], asked["document"])
+            logits = asked["logits"]
+            if logits is not None:
+                logits = reference.score(query_ids, token_ids)
+            pairs.append({**asked, "query_token_ids": query_ids, "token_ids": token_ids, "logits": logits})
             sys.stdout.write("{}\n")
             sys.stdout.flush()
     oracle = {"torch": torch.__version__, "transformers": transformers.__version__, "dtype": "float32"}
     sys.stdout.write(json.dumps({"oracle": oracle, "pairs": pairs}) + "\n")
+
+
+def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
+    import transformers
+
+    # Eager attention is the plain formula; the weights stay as stored, and compute in float32.
+    settings = {"dtype": "auto", "attn_implementation": "eager", **arguments}
+    model = getattr(transformers, auto_class).from_pretrained(folder, **settings).eval()
+    for module in model.modules():
+        _compute_in_float32(module)
+    return model
 
 
 def _compute_in_float32(module: Any) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 from numpy.typing import NDArray
 
 from onnxrank.errors import UnsupportedError
+from onnxrank.export.graph import GraphBuilder
 
 _KNOWN = {
     "default": set[str](),
@@ -93,3 +95,13 @@ def _attention_scale(factor: float, given: Mapping[str, Any]) -> float:
     if given.get("mscale") and given.get("mscale_all_dim"):
         return scale(given["mscale"]) / scale(given["mscale_all_dim"])
     return scale(1.0)
+
+
+def rotary_tables(b: GraphBuilder, rope: Rope, max_length: int, name: str = "") -> tuple[ir.Value, ir.Value]:
+    """cos and sin of every angle, [max_length, head_dim / 2]; constant, so the session folds them at load."""
+    positions = b.op("Range", b.constant(0, "zero"), b.constant(max_length, "max_length"), b.constant(1, "one"))
+    column = b.op("Unsqueeze", b.op("Cast", positions, to=ir.DataType.FLOAT), b.constant([1], "axis_1"))
+    angles = b.op("Mul", column, b.constant(rope.frequencies[None], f"{name}rotary_frequencies"))
+    scale = b.constant(float(rope.scale), f"{name}rotary_scale")
+    cos = b.op("Mul", b.op("Cos", angles), scale, name=f"{name}cos_cache")
+    return cos, b.op("Mul", b.op("Sin", angles), scale, name=f"{name}sin_cache")

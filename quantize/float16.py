@@ -4,24 +4,25 @@ Three things stay in float32, because a large activation would overflow float16 
 norms that read it (attention's softmax scale acts on their output), and the score head.
 """
 
-from collections.abc import Set
-
 import numpy as np
 import onnx_ir as ir
 
 from onnxrank.quantize.weights import WeightedNode, embedding_gathers, lazy, static_shape
 
-HALF_OPS = {"MatMul", "GroupQueryAttention", "QuickGelu"}
-WHOLE_OPS = {"SkipSimplifiedLayerNormalization"}
-# Compute in whatever type their first input has.
-FOLLOWING_OPS = {"Mul", "Add", "Reshape", "SimplifiedLayerNormalization", "GatherND"}
+HALF_OPS = {"MatMul", "GroupQueryAttention", "MultiHeadAttention", "QuickGelu", "RotaryEmbedding"}
+WHOLE_OPS = {"SkipSimplifiedLayerNormalization", "SkipLayerNormalization", "LayerNormalization"}
+# Whose outputs have a type of their own. All others compute in whatever float type their first float input has.
+TYPED_OPS = {
+    "Shape": ir.DataType.INT64, "ArgMax": ir.DataType.INT64, "Equal": ir.DataType.BOOL, "Or": ir.DataType.BOOL,
+    "And": ir.DataType.BOOL, "LessOrEqual": ir.DataType.BOOL,
+}  # fmt: skip
 KEPT = ("residual stream", "layer norms", "score head")
 
 FLOAT, FLOAT16 = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
 
-def convert_float16(model: ir.Model, *, exclude: Set[str] = frozenset()) -> tuple[str, ...]:
-    """Convert the graph in place, but for the MatMuls whose weight is named in `exclude`.
+def convert_float16(model: ir.Model, *, exclude: str | None = None) -> tuple[str, ...]:
+    """Convert the graph in place, but for the MatMuls whose weight has a name that starts with `exclude`.
 
     Returns what was kept in float32. Inputs and outputs of a KV cache become float16, `logits` stays float32.
     """
@@ -29,15 +30,19 @@ def convert_float16(model: ir.Model, *, exclude: Set[str] = frozenset()) -> tupl
     for found in list(embedding_gathers(model)):
         converter.embed(found)
     for node in list(model.graph):
-        excluded = node.op_type == "MatMul" and node.inputs[1] is not None and node.inputs[1].name in exclude
-        if node.op_type in WHOLE_OPS or excluded:
+        weight = node.inputs[1] if node.op_type == "MatMul" else None
+        if node.op_type in WHOLE_OPS or (weight is not None and exclude and str(weight.name).startswith(exclude)):
             converter.convert(node, FLOAT)
         elif node.op_type in HALF_OPS:
             converter.convert(node, FLOAT16)
-        elif node.op_type in FOLLOWING_OPS and (dtype := converter.dtype(node.inputs[0])) in (FLOAT, FLOAT16):
+        elif node.op_type == "Cast":
+            converter.note(node, ir.DataType(node.attributes["to"].as_int()))
+        elif node.op_type in TYPED_OPS:
+            converter.note(node, TYPED_OPS[node.op_type])
+        elif dtype := converter.float_type(node):
             converter.convert(node, dtype)
         else:
-            converter.note(node)
+            converter.note(node, converter.dtype(node.inputs[0]))
     converter.settle_outputs()
     return KEPT
 
@@ -75,18 +80,16 @@ class _Converter:
         for output in node.outputs:
             self._dtypes[output] = dtype
 
-    def note(self, node: ir.Node) -> None:
+    def float_type(self, node: ir.Node) -> ir.DataType | None:
+        """The type of the first float input."""
+        types = (self.dtype(value) for value in node.inputs)
+        return next((dtype for dtype in types if dtype in (FLOAT, FLOAT16)), None)
+
+    def note(self, node: ir.Node, dtype: ir.DataType | None) -> None:
         """Record the type of a node that is left as it is."""
-        if node.op_type == "Cast":
-            dtype: ir.DataType | None = ir.DataType(node.attributes["to"].as_int())
-        elif node.op_type in ("Shape", "ArgMax"):
-            dtype = ir.DataType.INT64
-        elif node.op_type in ("Equal", "Or"):
-            dtype = ir.DataType.BOOL
-        else:
-            dtype = self.dtype(node.inputs[1 if node.op_type == "Where" else 0])
         if dtype is not None:
-            self._dtypes[node.outputs[0]] = dtype
+            for output in node.outputs:
+                self._dtypes[output] = dtype
 
     def settle_outputs(self) -> None:
         for i, output in enumerate(self._model.graph.outputs):

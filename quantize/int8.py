@@ -4,8 +4,6 @@ The usual dynamic quantization takes one activation scale over the whole batch, 
 on its neighbours. Activations are unsigned with zero point 128, because x86 multiplies unsigned by signed bytes.
 """
 
-from collections.abc import Set
-
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -26,7 +24,7 @@ from onnxrank.quantize.weights import (
 SMALLEST_ABSMAX = 1e-8
 
 
-def quantize_int8(model: ir.Model, *, exclude: Set[str] = frozenset()) -> int:
+def quantize_int8(model: ir.Model, *, exclude: str | None = None) -> int:
     """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were."""
     tokens: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
     count = 0

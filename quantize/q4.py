@@ -3,7 +3,7 @@
 q/k/v and gate/up stay separate nodes: WebGPU fuses them only so.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from onnxrank.quantize.weights import (
 ACCURACY_LEVEL = 4
 
 
-def quantize_q4(model: ir.Model, *, block_size: int = 32, method: str = "rtn", exclude: Set[str] = frozenset()) -> int:
+def quantize_q4(model: ir.Model, *, block_size: int = 32, method: str = "rtn", exclude: str | None = None) -> int:
     """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
 
     block_size: a power of two, 16 to 256. method: a key of METHODS.

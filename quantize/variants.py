@@ -1,6 +1,5 @@
 """The variants an artifact can hold, and the passes that make each from the float32 graph."""
 
-from collections.abc import Set
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -48,11 +47,11 @@ def apply_variant(
     *,
     block_size: int = 32,
     method: str = "rtn",
-    exclude: Set[str] = frozenset(),
+    exclude: str | None = None,
 ) -> tuple[str, ...]:
     """Turn a float32 graph into `variant`, in place; return what a float16 variant kept in float32.
 
-    Weights named in `exclude` are left alone. block_size and method are q4's.
+    Weights whose name starts with `exclude` are left alone. block_size and method are q4's.
     """
     spec = VARIANTS[variant]
     kept = convert_float16(model, exclude=exclude) if spec.half else ()

@@ -1,6 +1,6 @@
 """Finds the constant weights of a graph and replaces nodes; shared by all passes."""
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,13 @@ class WeightedNode:
         return self.weight.const_value.numpy().astype(np.float32, copy=False)
 
 
-def constant_matmuls(model: ir.Model, exclude: Set[str]) -> Iterator[WeightedNode]:
-    """Yield `MatMul(x, constant [K, N])`, but for weights named in `exclude`."""
+def constant_matmuls(model: ir.Model, exclude: str | None) -> Iterator[WeightedNode]:
+    """Yield `MatMul(x, constant [K, N])`, but for weights whose name starts with `exclude`."""
     for node in list(model.graph):
         if node.op_type == "MatMul" and node.domain == "":
             weight = node.inputs[1]
-            if weight is not None and _is_float_matrix(weight) and weight.name not in exclude:
+            excluded = weight is None or (exclude and str(weight.name).startswith(exclude))
+            if weight is not None and not excluded and _is_float_matrix(weight):
                 yield WeightedNode(node=node, weight=weight, name=str(weight.name))
 
 

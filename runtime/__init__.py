@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from onnxrank.embedder import Embedder
 from onnxrank.errors import (
     ArtifactError,
     BackendError,
@@ -13,6 +14,8 @@ from onnxrank.errors import (
     RerankError,
     UnsupportedError,
 )
+from onnxrank.late_interaction import LateInteraction
+from onnxrank.maxsim import maxsim
 from onnxrank.reranker import Reranker
 
 __version__ = version("onnxrank")
@@ -21,12 +24,15 @@ __all__ = [
     "ArtifactError",
     "BackendError",
     "CheckpointError",
+    "Embedder",
     "HubError",
     "InputError",
+    "LateInteraction",
     "OutputError",
     "ParityError",
     "RerankError",
     "Reranker",
     "UnsupportedError",
     "__version__",
+    "maxsim",
 ]

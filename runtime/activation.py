@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def activate(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
-    """Return the scores of logits: 1 / (1 + exp(-x)) for "sigmoid", unchanged for "identity"."""
+def activate(logits: NDArray[np.float32], activation: str, scale: float = 1.0) -> NDArray[np.float32]:
+    """Return the scores of logits: 1 / (1 + exp(-scale * x)) for "sigmoid", unchanged for "identity"."""
     if activation == "identity":
         return logits
     # logaddexp cannot overflow, and keeps small probabilities exact.
-    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64))).astype(np.float32)
+    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64) * scale)).astype(np.float32)

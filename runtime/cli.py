@@ -124,8 +124,17 @@ def info(artifact: ArtifactArgument, revision: RevisionOption = None, as_json: J
         return
     source = manifest.source
     say(f"{manifest.name}: {source.id}{f' at {source.revision}' if source.revision else ''}")
-    say(f"family {manifest.family}, up to {manifest.max_length} tokens, activation {manifest.activation}")
-    say(f"instruction: {manifest.prompt.default_instruction}")
+    scoring = manifest.scoring
+    traced = ", traced by PyTorch" if manifest.traced else ""
+    say(f"family {manifest.family}{traced}, up to {scoring.max_length} tokens, activation {scoring.activation}")
+    reads = scoring.prompt or scoring.texts
+    if reads and reads.default_instruction:
+        say(f"instruction: {reads.default_instruction}")
+    if scoring.matryoshka:
+        exits, widths = (
+            ", ".join(map(str, choices)) for choices in (scoring.matryoshka.layers, scoring.matryoshka.dims)
+        )
+        say(f"exits after layers {exits}; widths {widths}")
     rows = [
         [name, f"{sum(manifest.files[f].bytes for f in v.files) / 1e6:,.1f}", *(_facts(v))]
         for name, v in manifest.variants.items()

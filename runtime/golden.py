@@ -12,12 +12,17 @@ from onnxrank.schema import SchemaError, read, write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenPair:
-    """One pair; `logit` is None where only the token ids were recorded, because scoring would take minutes."""
+    """One pair. `logits` is None where only the token ids were recorded, because scoring would take minutes.
+
+    token_ids: of the prompt, or of the document where the model embeds queries (query_token_ids) and documents one by
+    one. logits: one number, or one for each exit (deepest first) and width (widest first) of a matryoshka model.
+    """
 
     query: str
     document: str
+    query_token_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
-    logit: float | None
+    logits: tuple[float, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +34,7 @@ class Golden:
 
     @property
     def scored(self) -> tuple[GoldenPair, ...]:
-        return tuple(pair for pair in self.pairs if pair.logit is not None)
+        return tuple(pair for pair in self.pairs if pair.logits is not None)
 
 
 def read_golden(folder: Path) -> Golden:

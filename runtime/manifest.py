@@ -23,27 +23,92 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """How a pair becomes token ids: five pieces, encoded one by one, their ids concatenated.
+    """How a (query, document) pair becomes token ids: pieces encoded one by one, their ids concatenated.
 
-    The first and last piece are fixed token ids. `instruction`, `query` and `document` are templates
-    with one `{slot}` of that name; they are cut where no token of the checkpoint's tokenizer can cross,
-    so that the pieces before the document can be computed once and shared.
+    The token_ids are fixed. `instruction`, `query` and `document` are templates with `{instruction}`, `{query}` and
+    `{document}` slots; they are cut where no token of the checkpoint's tokenizer can cross, so that the pieces before
+    the document can be computed once and shared. default_instruction is None where the model takes none.
+    truncation: what gives way in a prompt that is too long: "document", or "longest_first" of query and document.
+    record: how the fields of a structured document become its text, "{name}: {description}" for one; None if only
+    plain texts are documents.
     """
 
     prefix_token_ids: tuple[int, ...]
     instruction: str
     query: str
+    separator_token_ids: tuple[int, ...]
     document: str
     suffix_token_ids: tuple[int, ...]
-    default_instruction: str
+    default_instruction: str | None
+    truncation: str
+    record: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPrompt:
+    """How one text becomes token ids: prefix, `template` filled and cut from the right, suffix.
+
+    `{text}` and `{instruction}` are its slots. max_length is in tokens, prefix and suffix included.
+    """
+
+    prefix_token_ids: tuple[int, ...]
+    template: str
+    suffix_token_ids: tuple[int, ...]
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """How a model that embeds texts one by one reads queries and documents.
+
+    strip: whether white space around a text is removed first. lower_case: whether it is lower-cased then.
+    """
+
+    query: TextPrompt
+    document: TextPrompt
+    default_instruction: str | None
+    strip: bool
+    lower_case: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expansion:
+    """Queries are filled up to their max_length with a token; `attend` says whether attention sees it."""
+
+    token_id: int
+    attend: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateInteraction:
+    """A vector per token, L2-normalised by the graph. Documents drop the vectors of `skip_token_ids`.
+
+    masked_row: what the graph gives a token that sees nothing in a sliding layer, "mean" of all values as
+    transformers 4 or "zero" as transformers 5; None where no such token is scored.
+    """
+
+    dim: int
+    expansion: Expansion | None
+    skip_token_ids: tuple[int, ...]
+    masked_row: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matryoshka:
+    """The exits a variant has graphs for, deepest first, and the widths that are the columns of their logits, widest
+    first."""
+
+    layers: tuple[int, ...]
+    dims: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularyReadout:
-    """For a graph that gives `[batch_size, sequence_length, vocab_size]`: score = logit(true) - logit(false)."""
+    """For a graph that gives `[batch_size, sequence_length, vocab_size]`: logit(true) - logit(false), or logit(true)
+    where false is None."""
 
     true_token_id: int
-    false_token_id: int
+    false_token_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +133,15 @@ class Parity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One precision of the model. `packed` is None where packed scoring is not meant to run (GPU, browser)."""
+    """One precision of the model.
+
+    portable: the graph for padded rows; of a matryoshka model, its deepest exit. exits: the graphs of the other exits
+    by layer count. packed: None where packed scoring is not meant to run (encoders, GPU, browser).
+    """
 
     portable: str
     packed: str | None
+    exits: dict[str, str]
     files: tuple[str, ...]
     settings: dict[str, str | int | bool]
     kept_float32: tuple[str, ...]
@@ -87,20 +157,42 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """How texts become scores, for a model of any family.
+
+    A model that reads pairs has a `prompt`; one that embeds texts has `texts`, and `late_interaction` if it gives a
+    vector per token. `activation` is "sigmoid" or "identity"; logits are multiplied by `logit_scale` before it.
+    max_length is in tokens.
+    """
+
+    prompt: Prompt | None
+    texts: Texts | None
+    late_interaction: LateInteraction | None
+    matryoshka: Matryoshka | None
+    max_length: int
+    pad_token_id: int
+    activation: str
+    logit_scale: float
+    readout: VocabularyReadout | None
+    kv_cache: KeyValueCache | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The whole of `reranker.json`. `activation` is "sigmoid" or "identity"; `max_length` is in tokens."""
+    """The whole of `reranker.json`.
+
+    traced: whether the graph was traced by PyTorch, because its architecture has no builder. options: what was asked
+    of the family at export.
+    """
 
     format: int
     name: str
     family: str
     source: Source
     made_with: dict[str, str]
-    prompt: Prompt
-    max_length: int
-    pad_token_id: int
-    activation: str
-    readout: VocabularyReadout | None
-    kv_cache: KeyValueCache | None
+    options: dict[str, str | int | bool]
+    traced: bool
+    scoring: Scoring
     variants: dict[str, Variant]
     files: dict[str, FileEntry]
 
@@ -138,14 +230,22 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 def _check(manifest: Manifest, path: Path) -> None:
     if manifest.format != FORMAT:
         raise ArtifactError(f"{path} has the unknown format {manifest.format}; export the artifact again.")
-    if manifest.activation not in ("sigmoid", "identity"):
-        raise ArtifactError(f"{path} names the unknown activation {manifest.activation!r}; export the artifact again.")
+    scoring = manifest.scoring
+    if scoring.activation not in ("sigmoid", "identity"):
+        raise ArtifactError(f"{path} names the unknown activation {scoring.activation!r}; export the artifact again.")
+    if (scoring.prompt is None) == (scoring.texts is None):
+        raise ArtifactError(f"{path} must have either a prompt or texts under `scoring`; export the artifact again.")
     for name in manifest.files:
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
             raise ArtifactError(f"{path} names {name!r}, a path outside its folder; do not use this artifact.")
     for label, variant in manifest.variants.items():
-        named = {variant.portable, *([variant.packed] if variant.packed else []), *variant.files}
+        named = {
+            variant.portable,
+            *([variant.packed] if variant.packed else []),
+            *variant.exits.values(),
+            *variant.files,
+        }
         if unlisted := sorted(named - set(manifest.files)):
             raise ArtifactError(
                 f"{path}: variant {label!r} names {unlisted[0]!r}, which `files` does not list; "

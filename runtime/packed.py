@@ -40,18 +40,18 @@ class PackedScorer:
         pack_tokens: int = PACK_TOKENS,
         done: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.float32]:
-        """Return the logits of documents (each at least one token), float32 `[len(documents)]`, in input order.
+        """Return the logits of documents (each at least one token), float32 `[len(documents), 1]`, in input order.
 
         `done(n)` is called after each pack of n documents.
         """
-        past = self._instruction(instruction)
+        past = self._instruction(instruction) if instruction else self._empty()
         if query:
             past = self._extend(past, query)
-        logits = np.empty(len(documents), np.float32)
+        logits = np.empty((len(documents), 1), np.float32)
         for group in packs([len(ids) for ids in documents], pack_tokens):
             feeds = _pack([documents[i] for i in group], _length(past))
             (output,) = self._session.run(["logits"], {**feeds, **past})
-            logits[group] = output[:, 0]
+            logits[group] = output
             done(len(group))
         return logits
 

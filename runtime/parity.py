@@ -1,24 +1,33 @@
 """How close two lists of logits are, in the terms that matter for ranking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.activation import activate
 from onnxrank.manifest import Parity
 
 Logits = NDArray[np.float32]
 
 
-def compare(expected: Logits, found: Logits, groups: Sequence[Sequence[int]], activation: str) -> Parity:
-    """Return the parity of `found` with `expected`; `groups` are the index lists of each query's documents."""
+def compare(
+    expected: Logits, found: Logits, groups: Sequence[Sequence[int]], activate: Callable[[Logits], Logits]
+) -> Parity:
+    """Return the parity of `found` with `expected`, `[pairs]` or `[pairs, columns]`.
+
+    groups: the index lists of each query's documents. activate: from logits to scores.
+    """
+    pairs = len(expected)
+    if expected.ndim == 2:
+        # Each column ranks for itself.
+        groups = [[column * pairs + i for i in group] for column in range(expected.shape[1]) for group in groups]
+        expected, found = expected.T.ravel(), found.T.ravel()
     several = [list(group) for group in groups if len(group) > 1]
     agreement = [expected[g].argmax() == found[g].argmax() for g in several]
     return Parity(
-        pairs=len(expected),
+        pairs=pairs,
         max_logit_difference=float(np.abs(expected - found).max()),
-        max_score_difference=float(np.abs(activate(expected, activation) - activate(found, activation)).max()),
+        max_score_difference=float(np.abs(activate(expected) - activate(found)).max()),
         kendall_tau=kendall_tau(expected, found),
         top1_agreement=float(np.mean(agreement)) if agreement else 1.0,
     )

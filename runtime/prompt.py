@@ -1,123 +1,146 @@
-"""Text to token ids: one prompt per pair, cut so that prefix and suffix always survive."""
+"""Texts to prompts: one prompt per pair or text, cut so that prefix and suffix always survive."""
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from onnxrank.errors import InputError
+from onnxrank.manifest import Expansion, Prompt, TextPrompt, Texts
+from onnxrank.tokenizer import TextTokenizer
 
-from onnxrank.errors import ArtifactError, InputError
-from onnxrank.manifest import Prompt
+TokenIds = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedQuery:
-    """Token ids that come before every document: the instruction's (shared by queries), then the query's."""
+class EncodedPair:
+    """The token ids of a prompt: the instruction's (shared by queries), the query's (shared by documents), the
+    document's. `truncated` if any text was cut."""
 
-    instruction: tuple[int, ...]
-    query: tuple[int, ...]
+    instruction: TokenIds
+    query: TokenIds
+    document: TokenIds
     truncated: bool
 
     @property
-    def token_ids(self) -> tuple[int, ...]:
-        return self.instruction + self.query
+    def token_ids(self) -> TokenIds:
+        return self.instruction + self.query + self.document
+
+    @property
+    def document_start(self) -> int:
+        return len(self.instruction) + len(self.query)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedDocument:
-    """Token ids of one document and the prompt's suffix; `truncated` if its end was cut off."""
+class EncodedText:
+    """The token ids of one text, of which attention sees the first `attended`; `truncated` if its end was cut off."""
 
-    token_ids: tuple[int, ...]
+    token_ids: TokenIds
+    attended: int
     truncated: bool
 
 
 class PromptEncoder:
-    """Encodes queries and documents for one tokenizer and one prompt."""
+    """Encodes pairs for one tokenizer and one prompt."""
 
     def __init__(self, tokenizer_file: Path, prompt: Prompt, max_length: int) -> None:
-        """Read `tokenizer.json`. Raises ArtifactError if it cannot be read, InputError for a tiny max_length."""
-        self._file = tokenizer_file
+        """Raises InputError for a max_length that the prompt alone exceeds."""
+        self._tokenizer = TextTokenizer(tokenizer_file)
         self._prompt = prompt
-        self._budget = max_length - len(prompt.prefix_token_ids) - len(prompt.suffix_token_ids)
-        if self._budget < 1:
-            raise InputError(
-                f"max_length {max_length} leaves no room for text: this prompt alone takes "
-                f"{max_length - self._budget} tokens; give at least {max_length - self._budget + 1}."
-            )
+        fixed = len(prompt.prefix_token_ids) + len(prompt.separator_token_ids) + len(prompt.suffix_token_ids)
+        self._room = _room(max_length, fixed)
 
-    def query(self, query: str, instruction: str | None, *, special_tokens: bool) -> EncodedQuery:
-        """Encode what comes before the documents; `instruction` None means the model's default."""
-        if instruction is None:
-            instruction = self._prompt.default_instruction
-        pieces = [
-            _fill(self._prompt.instruction, "instruction", instruction),
-            _fill(self._prompt.query, "query", query),
-        ]
-        first, second = self._encode(pieces, special_tokens)
-        room = self._budget - len(first)
-        return EncodedQuery(
-            instruction=self._prompt.prefix_token_ids + first[: self._budget],
-            query=second[: max(0, room)],
-            truncated=len(second) > room,
+    def pairs(
+        self, query: str, documents: Sequence[str], instruction: str | None, *, special_tokens: bool
+    ) -> list[EncodedPair]:
+        """Encode a query with each of its documents; `instruction` None means the model's default."""
+        prompt = self._prompt
+        if instruction is not None and prompt.default_instruction is None:
+            raise InputError(f"instruction is {instruction!r:.60}, and this model takes none; leave it out.")
+        slots = {"query": query, "instruction": instruction or prompt.default_instruction or ""}
+        if instruction == "":
+            slots["instruction"] = ""
+        pieces = [_fill(prompt.instruction, slots), _fill(prompt.query, slots)]
+        pieces += [_fill(prompt.document, {**slots, "document": text}) for text in documents]
+        first, second, *bodies = self._tokenizer.encode(pieces, special_tokens=special_tokens)
+        return [self._join(first, second, body) for body in bodies]
+
+    def _join(self, instruction: TokenIds, query: TokenIds, document: TokenIds) -> EncodedPair:
+        prompt, room = self._prompt, self._room
+        if prompt.truncation == "longest_first":
+            rooms = longest_first(len(instruction) + len(query), len(document), room)
+        else:
+            rooms = room, max(0, room - len(instruction) - len(query))
+        return EncodedPair(
+            instruction=prompt.prefix_token_ids + instruction[: rooms[0]],
+            query=query[: max(0, rooms[0] - len(instruction))] + prompt.separator_token_ids,
+            document=document[: rooms[1]] + prompt.suffix_token_ids,
+            truncated=len(instruction) + len(query) > rooms[0] or len(document) > rooms[1],
         )
 
-    def documents(
-        self, documents: Sequence[str], query: EncodedQuery, *, special_tokens: bool
-    ) -> list[EncodedDocument]:
-        """Encode documents to stand behind `query`; each is cut from the right to fit."""
-        pieces = [_fill(self._prompt.document, "document", text) for text in documents]
-        room = self._budget + len(self._prompt.prefix_token_ids) - len(query.token_ids)
-        return [
-            EncodedDocument(
-                token_ids=ids[:room] + self._prompt.suffix_token_ids,
-                truncated=query.truncated or len(ids) > room,
-            )
-            for ids in self._encode(pieces, special_tokens)
-        ]
 
-    def _encode(self, texts: Sequence[str], special_tokens: bool) -> list[tuple[int, ...]]:
-        # Most texts hold no added token; then both tokenizers agree, and the second need not be built.
-        plain = not special_tokens and any(self._added_token.search(text) for text in texts)
-        tokenizer = self._plain if plain else self._full
-        return [tuple(e.ids) for e in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+class TextEncoder:
+    """Encodes queries and documents one by one, for models that embed them separately."""
 
-    @cached_property
-    def _full(self) -> Tokenizer:
-        try:
-            return _without_limits(Tokenizer.from_file(str(self._file)))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ArtifactError(f"{self._file} is no tokenizer ({error}); export the artifact again.") from error
+    def __init__(self, tokenizer_file: Path, texts: Texts, expansion: Expansion | None) -> None:
+        """Raises InputError for a max_length that a prompt alone exceeds."""
+        self._tokenizer = TextTokenizer(tokenizer_file)
+        self._texts = texts
+        self._expansion = expansion
+        self._rooms = {
+            prompt: _room(prompt.max_length, len(prompt.prefix_token_ids) + len(prompt.suffix_token_ids))
+            for prompt in (texts.query, texts.document)
+        }
 
-    @cached_property
-    def _plain(self) -> Tokenizer:
-        """The same vocabulary without added tokens, so that no text can write control tokens."""
-        data = json.loads(self._file.read_text(encoding="utf-8"))
-        data["added_tokens"] = []
-        data["post_processor"] = None
-        return _without_limits(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
+    def texts(
+        self, texts: Sequence[str], *, is_query: bool, instruction: str | None = None, special_tokens: bool = False
+    ) -> list[EncodedText]:
+        """Encode texts; `instruction` None means the model's default."""
+        if instruction is not None and self._texts.default_instruction is None:
+            raise InputError(f"instruction is {instruction!r:.60}, and this model takes none; leave it out.")
+        if instruction is None:
+            instruction = self._texts.default_instruction or ""
+        prompt = self._texts.query if is_query else self._texts.document
+        if self._texts.strip:
+            texts = [text.strip() for text in texts]
+        if self._texts.lower_case:
+            texts = [text.lower() for text in texts]
+        filled = [_fill(prompt.template, {"instruction": instruction, "text": text}) for text in texts]
+        encoded = self._tokenizer.encode(filled, special_tokens=special_tokens)
+        return [self._join(prompt, ids, self._expansion if is_query else None) for ids in encoded]
 
-    @cached_property
-    def _added_token(self) -> re.Pattern[str]:
-        added = self._full.get_added_tokens_decoder().values()
-        if any(token.normalized for token in added):
-            # Such a token can appear only after normalization, which a search of the raw text cannot see.
-            return re.compile("")
-        return re.compile("|".join(re.escape(token.content) for token in added) or r"(?!)")
-
-    def __getstate__(self) -> dict[str, object]:
-        keep = ("_file", "_prompt", "_budget")
-        return {name: value for name, value in self.__dict__.items() if name in keep}
+    def _join(self, prompt: TextPrompt, ids: TokenIds, expansion: Expansion | None) -> EncodedText:
+        room = self._rooms[prompt]
+        token_ids = prompt.prefix_token_ids + ids[:room] + prompt.suffix_token_ids
+        attended = len(token_ids)
+        if expansion:
+            token_ids += (expansion.token_id,) * (prompt.max_length - attended)
+            attended = len(token_ids) if expansion.attend else attended
+        return EncodedText(token_ids=token_ids, attended=attended, truncated=len(ids) > room)
 
 
-def _without_limits(tokenizer: Tokenizer) -> Tokenizer:
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """Return how many tokens of two texts remain, as the tokenizers library cuts them: the longer one gives way
+    until both have half of the room."""
+    if first + second <= room:
+        return first, second
+    shorter, longer = min(first, second), max(first, second)
+    longer = max(shorter, room - shorter)
+    if shorter + longer > room:
+        shorter = room // 2
+        longer = room - shorter
+    return (shorter, longer) if first <= second else (longer, shorter)
 
 
-def _fill(template: str, slot: str, text: str) -> str:
-    before, _, after = template.partition("{" + slot + "}")
-    return before + text + after
+def _room(max_length: int, fixed: int) -> int:
+    if max_length <= fixed:
+        raise InputError(
+            f"max_length {max_length} leaves no room for text: this prompt alone takes {fixed} tokens; "
+            f"give at least {fixed + 1}."
+        )
+    return max_length - fixed
+
+
+def _fill(template: str, slots: Mapping[str, str]) -> str:
+    # In one pass: a text may itself hold what looks like a slot.
+    return re.sub(r"\{(\w+)\}", lambda match: slots.get(match[1], match[0]), template)

@@ -1,7 +1,7 @@
 """`Reranker`: scores (query, document) pairs with an exported artifact; method names as in CrossEncoder."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.activation import activate
-from onnxrank.artifact import TOKENIZER, open_artifact
-from onnxrank.errors import InputError
-from onnxrank.manifest import Manifest
+from onnxrank.errors import ArtifactError, InputError
+from onnxrank.loading import check_texts, check_top_k, limit, load
+from onnxrank.manifest import Manifest, Matryoshka, Variant
 from onnxrank.packed import PackedScorer
 from onnxrank.portable import score as score_portable
 from onnxrank.progress import progress
-from onnxrank.prompt import EncodedDocument, EncodedQuery, PromptEncoder
-from onnxrank.session import CPU, Session, check_providers
+from onnxrank.prompt import EncodedPair, PromptEncoder
+from onnxrank.records import Document, texts_of
+from onnxrank.session import CPU
 
 Activation = Literal["sigmoid", "identity"]
+Pair = tuple[str, Document]
 
 # The packed graph's dense bias grows with the square of a document's tokens, and what the shared prefix saves does
 # not: longer documents take the portable graph.
@@ -45,6 +47,8 @@ class Reranker:
         source: str | Path,
         *,
         variant: str | None = None,
+        layers: int | None = None,
+        dim: int | None = None,
         providers: Sequence[str] = (CPU,),
         threads: int | None = None,
         revision: str | None = None,
@@ -54,32 +58,32 @@ class Reranker:
 
         source: the folder that `export-model` wrote, or a hub id with such a folder's files.
         variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
+        layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
         providers: ONNX Runtime execution providers, most wanted first.
         threads: threads inside one operator; ONNX Runtime's choice (all physical cores) by default.
         max_length: tokens of prompt and pair together; at most, and by default, the artifact's.
 
         Raises ArtifactError, HubError, InputError or BackendError.
         """
-        check_providers(providers)
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; give at least 1, or leave it out.")
-        artifact = open_artifact(source, revision=revision)
-        self.manifest: Manifest = artifact.manifest
-        self.variant, files = artifact.variant(variant)
-        artifact.fetch(TOKENIZER, *files.files)
-        self._encoder = PromptEncoder(
-            artifact.folder / TOKENIZER, self.manifest.prompt, _limit(max_length, self.manifest.max_length)
-        )
-        self._portable = Session(artifact.folder / files.portable, providers, threads)
+        loaded = load(source, variant=variant, providers=providers, threads=threads, revision=revision)
+        self.manifest: Manifest = loaded.manifest
+        self.variant = loaded.name
+        scoring = loaded.scoring
+        if scoring.prompt is None:
+            kind = "LateInteraction" if scoring.late_interaction else "Embedder"
+            raise ArtifactError(f"{source} embeds texts one by one; open it with `onnxrank.{kind}`.")
+        self._prompt = scoring.prompt
+        self._encoder = PromptEncoder(loaded.tokenizer, scoring.prompt, limit(max_length, scoring.max_length))
+        path, self._column = _exit(loaded.variant, scoring.matryoshka, layers, dim)
+        self._portable = loaded.session(path)
         self._packed: PackedScorer | None = None
-        if files.packed and self.manifest.kv_cache and tuple(providers) == (CPU,):
-            session = Session(artifact.folder / files.packed, providers, threads)
-            self._packed = PackedScorer(session, self.manifest.kv_cache)
+        if loaded.variant.packed and scoring.kv_cache and loaded.on_cpu:
+            self._packed = PackedScorer(loaded.session(loaded.variant.packed), scoring.kv_cache)
 
     def rank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Sequence[Document],
         *,
         top_k: int | None = None,
         return_documents: bool = False,
@@ -91,15 +95,17 @@ class Reranker:
         """Return documents by falling score, as dicts with `corpus_id` (index into `documents`), `score`,
         `truncated` (whether its end was cut to fit) and, with `return_documents`, `text`.
 
+        A document is a string or, where the artifact says how its text is made of them, a mapping of fields or a
+        (name, description) tuple.
+
         Equal scores keep their input order. `top_k` larger than the list returns the whole list. The other
         options are those of `score`.
         """
-        if top_k is not None and top_k < 1:
-            raise InputError(f"top_k is {top_k}; give at least 1, or leave it out to get all documents.")
-        _check_texts([query], "query")
-        _check_texts(documents, "documents")
+        check_top_k(top_k)
+        check_texts([query], "query")
+        texts = self._texts(documents, "documents")
         result = self.score(
-            [(query, document) for document in documents],
+            [(query, text) for text in texts],
             instruction=instruction,
             activation=activation,
             special_tokens=special_tokens,
@@ -113,12 +119,12 @@ class Reranker:
         ]
         if return_documents:
             for hit in hits:
-                hit["text"] = documents[hit["corpus_id"]]
+                hit["text"] = texts[hit["corpus_id"]]
         return hits
 
     def predict(
         self,
-        pairs: Sequence[tuple[str, str]] | tuple[str, str],
+        pairs: Sequence[Pair] | Pair,
         *,
         instruction: str | None = None,
         activation: Activation | None = None,
@@ -129,7 +135,7 @@ class Reranker:
 
         A single pair instead of a list gives a single float32. The options are those of `score`.
         """
-        single = len(pairs) == 2 and all(isinstance(text, str) for text in pairs)
+        single = len(pairs) == 2 and isinstance(pairs[0], str)
         scores = self.score(
             [pairs] if single else pairs,  # type: ignore[list-item, arg-type]  # told apart one line above
             instruction=instruction,
@@ -141,7 +147,7 @@ class Reranker:
 
     def score(
         self,
-        pairs: Sequence[tuple[str, str]],
+        pairs: Sequence[Pair],
         *,
         instruction: str | None = None,
         activation: Activation | None = None,
@@ -158,84 +164,82 @@ class Reranker:
 
         Raises InputError for texts that are not strings.
         """
-        for i, pair in enumerate(pairs):
-            if isinstance(pair, str) or len(pair) != 2:
-                raise InputError(f"pairs[{i}] is {pair!r:.80}; give a (query, document) tuple.")
-            _check_texts(pair, f"pairs[{i}]")
+        queries, texts = self._check(pairs)
         if activation not in (None, "sigmoid", "identity"):
             raise InputError(f"activation is {activation!r}; give 'sigmoid' or 'identity'.")
         if instruction is not None:
-            _check_texts([instruction], "instruction")
+            check_texts([instruction], "instruction")
         by_query: dict[str, list[int]] = defaultdict(list)
-        for i, (query, _) in enumerate(pairs):
+        for i, query in enumerate(queries):
             by_query[query].append(i)
 
         logits = np.empty(len(pairs), np.float32)
         truncated = np.zeros(len(pairs), np.bool_)
         tokens = np.empty(len(pairs), np.int64)
-        unpacked: list[tuple[int, tuple[int, ...]]] = []
+        unpacked: dict[int, EncodedPair] = {}
         with progress("scoring", len(pairs), show_progress_bar) as done:
             for query, rows in by_query.items():
-                head = self._encoder.query(query, instruction, special_tokens=special_tokens)
-                bodies = self._encoder.documents([pairs[i][1] for i in rows], head, special_tokens=special_tokens)
-                truncated[rows] = [body.truncated for body in bodies]
-                tokens[rows] = [len(head.token_ids) + len(body.token_ids) for body in bodies]
-                packable, long = self._split(head, bodies)
-                unpacked += [(rows[j], head.token_ids + bodies[j].token_ids) for j in long]
-                if packable:
-                    logits[[rows[j] for j in packable]] = self._score_packed(head, [bodies[j] for j in packable], done)
+                encoded = self._encoder.pairs(
+                    query, [texts[i] for i in rows], instruction, special_tokens=special_tokens
+                )
+                truncated[rows] = [pair.truncated for pair in encoded]
+                tokens[rows] = [len(pair.token_ids) for pair in encoded]
+                packed = {i: pair for i, pair in zip(rows, encoded, strict=True) if self._packs(pair)}
+                unpacked |= {i: pair for i, pair in zip(rows, encoded, strict=True) if i not in packed}
+                if self._packed and packed:
+                    found = self._packed.score(
+                        encoded[0].instruction, encoded[0].query, [p.document for p in packed.values()], done=done
+                    )
+                    logits[list(packed)] = found[:, 0]
             if unpacked:
-                logits[[i for i, _ in unpacked]] = score_portable(
+                found = score_portable(
                     self._portable,
-                    [ids for _, ids in unpacked],
-                    pad_token_id=self.manifest.pad_token_id,
-                    readout=self.manifest.readout,
+                    [pair.token_ids for pair in unpacked.values()],
+                    second_starts=[pair.document_start for pair in unpacked.values()],
+                    pad_token_id=self.manifest.scoring.pad_token_id,
+                    readout=self.manifest.scoring.readout,
                     done=done,
                 )
+                logits[list(unpacked)] = found[:, self._column]
+        scoring = self.manifest.scoring
         return Scores(
             logits=logits,
-            scores=activate(logits, activation or self.manifest.activation),
+            scores=activate(logits, activation or scoring.activation, scoring.logit_scale),
             truncated=truncated,
             tokens=tokens,
         )
 
-    def _split(self, head: EncodedQuery, bodies: Sequence[EncodedDocument]) -> tuple[list[int], list[int]]:
-        """Return the indices that the packed graph scores faster, and the others."""
-        packable: list[int] = []
-        others: list[int] = []
-        for j, body in enumerate(bodies):
-            longest = max(len(head.query), len(body.token_ids))
-            (packable if self._packed and longest <= LONGEST_PACKED else others).append(j)
-        return packable, others
+    def _check(self, pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
+        for i, pair in enumerate(pairs):
+            if isinstance(pair, str) or len(pair) != 2:
+                raise InputError(f"pairs[{i}] is {pair!r:.80}; give a (query, document) tuple.")
+        queries = [query for query, _ in pairs]
+        check_texts(queries, "queries")
+        return queries, self._texts([document for _, document in pairs], "documents")
 
-    def _score_packed(
-        self, head: EncodedQuery, bodies: Sequence[EncodedDocument], done: Callable[[int], None]
-    ) -> NDArray[np.float32]:
-        assert self._packed is not None
-        return self._packed.score(head.instruction, head.query, [body.token_ids for body in bodies], done=done)
+    def _texts(self, documents: Sequence[Document], place: str) -> list[str]:
+        texts = documents if isinstance(documents, str) else texts_of(documents, self._prompt.record, place)
+        check_texts(texts, place)
+        return list(texts)
 
-
-def _limit(wanted: int | None, largest: int) -> int:
-    if wanted is None:
-        return largest
-    if wanted > largest:
-        raise InputError(
-            f"max_length {wanted} is more than the {largest} this artifact was exported for; "
-            f"give at most {largest}, or export it with `--max-length {wanted}`."
-        )
-    return wanted
+    def _packs(self, pair: EncodedPair) -> bool:
+        """Whether the packed graph scores this pair faster."""
+        return self._packed is not None and max(len(pair.query), len(pair.document)) <= LONGEST_PACKED
 
 
-def _check_texts(texts: Sequence[str], place: str) -> None:
-    if isinstance(texts, str):
-        raise InputError(f"{place} is a single string; give a list of strings.")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"{place}[{i}] is {type(text).__name__} {text!r:.60}; give a string.")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{place}[{i}] holds {text[error.start]!r}, which is no character; "
-                "decode the text with errors='replace'."
-            ) from error
+def _exit(variant: Variant, matryoshka: Matryoshka | None, layers: int | None, dim: int | None) -> tuple[str, int]:
+    """Return the graph of an exit, and the column of its logits that a width is."""
+    if matryoshka is None:
+        for name, value in (("layers", layers), ("dim", dim)):
+            if value is not None:
+                raise InputError(f"{name} is {value}, and this model has one exit and one width; leave it out.")
+        return variant.portable, 0
+    _choose("layers", layers, matryoshka.layers)
+    _choose("dim", dim, matryoshka.dims)
+    column = 0 if dim is None else matryoshka.dims.index(dim)
+    return variant.exits.get(str(layers), variant.portable), column
+
+
+def _choose(name: str, value: int | None, choices: Sequence[int]) -> None:
+    if value is not None and value not in choices:
+        raise InputError(f"{name} is {value}, and this artifact has {', '.join(map(str, choices))}; give one of these.")

@@ -30,6 +30,16 @@ class Session:
         results: list[Array] = self._live().run(list(outputs), dict(feeds))
         return results
 
+    @property
+    def input_names(self) -> frozenset[str]:
+        """The names of the graph's inputs."""
+        return frozenset(entry.name for entry in self._live().get_inputs())
+
+    def output_shape(self, name: str) -> list[int | str]:
+        """The declared shape of an output."""
+        (shape,) = (entry.shape for entry in self._live().get_outputs() if entry.name == name)
+        return list(shape)
+
     def empty_caches(self, batch_size: int) -> dict[str, Array]:
         """Return the `past_key_values` inputs the graph declares, if any, holding nothing yet."""
         types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}

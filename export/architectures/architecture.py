@@ -1,17 +1,54 @@
 """What the exporter asks of an architecture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import onnx_ir as ir
 
 from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.decoder_inputs import Shape
+from onnxrank.export.encoder_inputs import EncoderInputs
+from onnxrank.export.graph import Dimension, GraphBuilder
+from onnxrank.export.weights import Weights
 from onnxrank.manifest import KeyValueCache
+
+# Name of an output: its value, dtype and shape.
+Outputs = dict[str, tuple[ir.Value, ir.DataType, list[Dimension]]]
+# What follows a decoder's body: from the final hidden states [rows, hidden] and the name of their axis to the outputs.
+DecoderHead = Callable[[GraphBuilder, ir.Value, str], Outputs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture:
-    """build(checkpoint, shape=, max_length=, score_weight=) gives the float32 graph; cache the KV cache's shape."""
+class Decoder:
+    """build(checkpoint, shape, max_length, head) gives the float32 graph; cache the KV cache's shape."""
 
-    build: Callable[..., ir.Model]
+    build: Callable[[Checkpoint, Shape, int, DecoderHead], ir.Model]
     cache: Callable[[Checkpoint], KeyValueCache]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderBody:
+    """What an encoder's layers need besides its weights and inputs.
+
+    layers: how many of them to build. max_length: of the longest text, in tokens. masked_row: what a token gets that
+    sees nothing in a sliding layer; None if no such token matters.
+    """
+
+    layers: int
+    max_length: int
+    masked_row: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """An encoder's layers.
+
+    build gives the hidden states after the last layer and its norm, and before that norm (the same value where there
+    is none). anchor: the tensor by which the names' prefix is found. positions(config): the longest text.
+    """
+
+    build: Callable[[GraphBuilder, Weights, Mapping[str, Any], EncoderInputs, EncoderBody], tuple[ir.Value, ir.Value]]
+    anchor: str
+    token_types: Callable[[Mapping[str, Any]], bool]
+    positions: Callable[[Mapping[str, Any]], int]

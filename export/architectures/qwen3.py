@@ -1,38 +1,29 @@
-"""Qwen3 decoders: pre-norm layers, RMS-normalised queries and keys, grouped-query attention, gated SiLU."""
+"""Qwen3 and Qwen2 decoders: pre-norm layers, grouped-query attention, gated SiLU; Qwen3 RMS-normalises queries and
+keys, Qwen2 gives them biases."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from onnxrank.errors import UnsupportedError
+from onnxrank.export.architectures.architecture import DecoderHead, Outputs
 from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.decoder_inputs import (
-    FLOAT,
-    INPUTS,
-    DecoderInputs,
-    Shape,
-)
+from onnxrank.export.config_fields import refuse_unknown
+from onnxrank.export.decoder_inputs import FLOAT, INPUTS, DecoderInputs, Shape
 from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.rope import Rope, rope_of
+from onnxrank.export.rope import Rope, rope_of, rotary_tables
+from onnxrank.export.weights import Weights, prefix_of
 from onnxrank.manifest import KeyValueCache
+from onnxrank.packed import PACK_TOKENS
 
-# Fields that change nothing in inference arithmetic. Any field that is neither here nor read below is refused:
-# what is not understood may change the scores.
-HARMLESS = {
-    "architectures", "model_type", "_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache",
-    "initializer_range", "attention_dropout", "pad_token_id", "bos_token_id", "eos_token_id", "id2label",
-    "label2id", "problem_type", "return_dict", "output_hidden_states", "output_attentions", "is_encoder_decoder",
-    "chunk_size_feed_forward", "max_window_layers", "sliding_window", "sentence_transformers", "_attn_implementation",
-}  # fmt: skip
+HARMLESS = {"attention_dropout", "max_window_layers", "sliding_window"}
 READ = {
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads", "head_dim", "rms_norm_eps", "tie_word_embeddings", "attention_bias",
-    "max_position_embeddings", "rope_theta", "rope_scaling", "rope_parameters", "hidden_act",
-    "use_sliding_window", "layer_types",
+    "num_key_value_heads", "head_dim", "rms_norm_eps", "attention_bias", "max_position_embeddings", "rope_theta",
+    "rope_scaling", "rope_parameters", "layer_types",
 }  # fmt: skip
+FIXED = {"hidden_act": ("silu",), "use_sliding_window": (False, None)}
+TABLE = "embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +38,21 @@ class Qwen3:
     kv_heads: int
     head_dim: int
     epsilon: float
-    tied: bool
-    attention_bias: bool
+    head_norms: bool
+    input_bias: bool
+    output_bias: bool
     rope: Rope
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> "Qwen3":
         """Raises UnsupportedError naming a config.json field that changes the arithmetic and is not handled."""
         config = checkpoint.config
-        _refuse_unknown(config)
+        refuse_unknown(config, read=READ, harmless=HARMLESS, fixed=FIXED)
+        if odd := set(config.get("layer_types") or []) - {"full_attention"}:
+            raise UnsupportedError(
+                f"config.json lists {odd.pop()!r} in layer_types, and only 'full_attention' is supported."
+            )
+        qwen2 = config["model_type"] == "qwen2"
         heads = int(config["num_attention_heads"])
         head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
         return cls(
@@ -67,8 +64,9 @@ class Qwen3:
             kv_heads=config.get("num_key_value_heads") or heads,
             head_dim=head_dim,
             epsilon=config.get("rms_norm_eps", 1e-6),
-            tied=config.get("tie_word_embeddings", False),
-            attention_bias=config.get("attention_bias", False),
+            head_norms=not qwen2,
+            input_bias=qwen2 or config.get("attention_bias", False),
+            output_bias=config.get("attention_bias", False),
             rope=rope_of(config, head_dim),
         )
 
@@ -77,14 +75,12 @@ class Qwen3:
         return KeyValueCache(layers=self.layers, heads=self.kv_heads, head_dim=self.head_dim)
 
 
-def build(
-    checkpoint: Checkpoint, *, shape: Shape, max_length: int, score_weight: Callable[[], NDArray[np.float32]]
-) -> ir.Model:
-    """Return the float32 graph. `score_weight` gives the head, [hidden]: score = final hidden state · weight.
+def build(checkpoint: Checkpoint, shape: Shape, max_length: int, head: DecoderHead) -> ir.Model:
+    """Return the float32 graph, which ends with the outputs that `head` makes of the final hidden states.
 
     Raises CheckpointError for a missing or misshapen tensor, UnsupportedError for an unhandled config field.
     """
-    return _Builder(checkpoint, Qwen3.of(checkpoint), shape, max_length).build(score_weight)
+    return _Builder(checkpoint, Qwen3.of(checkpoint), shape, max_length).build(head)
 
 
 def cache(checkpoint: Checkpoint) -> KeyValueCache:
@@ -94,63 +90,53 @@ def cache(checkpoint: Checkpoint) -> KeyValueCache:
 
 def output_weight_name(checkpoint: Checkpoint) -> str:
     """Return the name of the vocabulary projection: the embedding table itself where they are tied."""
-    return "model.embed_tokens.weight" if checkpoint.config.get("tie_word_embeddings") else "lm_head.weight"
+    tied = checkpoint.config.get("tie_word_embeddings")
+    return prefix_of(checkpoint, TABLE) + TABLE if tied else "lm_head.weight"
 
 
-def _refuse_unknown(config: dict[str, object]) -> None:
-    fixed: dict[str, tuple[object, ...]] = {"hidden_act": ("silu",), "use_sliding_window": (False, None)}
-    for name, allowed in fixed.items():
-        if name in config and config[name] not in allowed:
-            raise UnsupportedError(
-                f"config.json sets {name} to {config[name]!r}, and only {allowed[0]!r} is supported."
-            )
-    layer_types = config.get("layer_types") or []
-    if isinstance(layer_types, list) and (odd := set(layer_types) - {"full_attention"}):
-        raise UnsupportedError(
-            f"config.json lists {odd.pop()!r} in layer_types, and only 'full_attention' is supported."
-        )
-    for name, value in config.items():
-        if name not in HARMLESS | READ and value not in (None, False, {}, []):
-            raise UnsupportedError(
-                f"config.json sets {name} to {value!r:.60}, which may change the scores and is not supported; "
-                "remove the field from config.json if it has no effect."
-            )
+def vocabulary_head(checkpoint: Checkpoint) -> DecoderHead:
+    """Return the head that gives a logit for every token of the vocabulary."""
+
+    def head(b: GraphBuilder, hidden: ir.Value, rows: str) -> Outputs:
+        dims = Qwen3.of(checkpoint)
+        weight = Weights(b, checkpoint).matrix(output_weight_name(checkpoint), dims.vocab, dims.hidden)
+        logits = b.op("MatMul", hidden, weight, name="logits")
+        return {"logits": (logits, FLOAT, [rows, "sequence_length", dims.vocab])}
+
+    return head
 
 
 class _Builder:
     def __init__(self, checkpoint: Checkpoint, dims: Qwen3, shape: Shape, max_length: int) -> None:
         self.b = GraphBuilder()
-        self.checkpoint = checkpoint
+        self.weights = Weights(self.b, checkpoint, prefix_of(checkpoint, TABLE))
         self.dims = dims
         self.shape = shape
         self.inputs: DecoderInputs = INPUTS[shape](self.b, dims.cache)
-        self.presents: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]] = {}
-        self.cos, self.sin = self._rotary(max_length)
+        self.presents: Outputs = {}
+        # Attention asks for as many angles as there are keys, of which a packed row has more than any of its texts.
+        keys = max_length + max(max_length, PACK_TOKENS) if shape is Shape.PACKED else max_length
+        self.cos, self.sin = rotary_tables(self.b, dims.rope, keys)
 
-    def build(self, score_weight: Callable[[], NDArray[np.float32]]) -> ir.Model:
+    def build(self, head: DecoderHead) -> ir.Model:
         b, dims = self.b, self.dims
-        table = self._weight("model.embed_tokens.weight", (dims.vocab, dims.hidden))
-        residual = b.op("Gather", table, self.inputs.token_ids, axis=0, name="embedding")
-        norm = self._weight("model.layers.0.input_layernorm.weight", (dims.hidden,))
+        residual = b.op(
+            "Gather", self.weights.tensor(TABLE, (dims.vocab, dims.hidden)), self.inputs.token_ids, axis=0,
+            name="embedding",
+        )  # fmt: skip
+        norm = self.weights.tensor("layers.0.input_layernorm.weight", (dims.hidden,))
         normed = b.op(
             "SimplifiedLayerNormalization", residual, norm, axis=-1, epsilon=dims.epsilon, stash_type=1,
             name="layers.0.input_norm",
         )  # fmt: skip
         for i in range(dims.layers):
             normed, residual = self._layer(i, normed, residual)
-        if self.shape is Shape.LM:
-            name = output_weight_name(self.checkpoint)
-            output = b.op("MatMul", normed, self._matrix(name, dims.vocab, dims.hidden), name="logits")
-            size: list[int | str] = ["batch_size", "sequence_length", dims.vocab]
-        else:
-            weight = b.weight("score.weight", (dims.hidden, 1), lambda: score_weight()[:, None])
-            output = b.op("MatMul", normed, weight, name="logits")
-            size = ["documents" if self.shape is Shape.PACKED else "batch_size", 1]
-        return b.model({"logits": (output, FLOAT, size), **self.presents})
+        rows = "documents" if self.shape is Shape.PACKED else "batch_size"
+        return b.model({**head(b, normed, rows), **self.presents})
 
     def _layer(self, i: int, normed: ir.Value, residual: ir.Value) -> tuple[ir.Value, ir.Value]:
         """One decoder layer: (normed input, residual) -> (normed input of the next layer, residual)."""
-        dims, name = self.dims, f"model.layers.{i}"
+        dims, name = self.dims, f"layers.{i}"
         last = i + 1 == dims.layers
         attended = self._attention(i, normed)
         if last and self.inputs.select:
@@ -158,7 +144,7 @@ class _Builder:
             attended = self.inputs.select(attended, "scored_attention")
             residual = self.inputs.select(residual, "scored_residual")
         width = dims.heads * dims.head_dim
-        projected = self._linear(f"{name}.self_attn.o_proj", attended, dims.hidden, width, dims.attention_bias)
+        projected = self._linear(f"{name}.self_attn.o_proj", attended, dims.hidden, width, dims.output_bias)
         normed, residual = self._add_and_norm(f"{name}.post_attention_layernorm.weight", projected, residual)
         gate = self._linear(f"{name}.mlp.gate_proj", normed, dims.intermediate, dims.hidden)
         up = self._linear(f"{name}.mlp.up_proj", normed, dims.intermediate, dims.hidden)
@@ -166,20 +152,23 @@ class _Builder:
         (gate,) = self.b.contrib("QuickGelu", gate, outputs=[f"{name}.mlp.silu"], alpha=1.0)
         product = self.b.op("Mul", gate, up, name=f"{name}.mlp.gated")
         down = self._linear(f"{name}.mlp.down_proj", product, dims.hidden, dims.intermediate)
-        following = "model.norm.weight" if last else f"model.layers.{i + 1}.input_layernorm.weight"
+        following = "norm.weight" if last else f"layers.{i + 1}.input_layernorm.weight"
         return self._add_and_norm(following, down, residual)
 
     def _attention(self, i: int, normed: ir.Value) -> ir.Value:
-        b, dims, name = self.b, self.dims, f"model.layers.{i}.self_attn"
+        b, dims, name = self.b, self.dims, f"layers.{i}.self_attn"
         query, key, value = (
-            self._linear(f"{name}.{part}_proj", normed, heads * dims.head_dim, dims.hidden, dims.attention_bias)
+            self._linear(f"{name}.{part}_proj", normed, heads * dims.head_dim, dims.hidden, dims.input_bias)
             for part, heads in (("q", dims.heads), ("k", dims.kv_heads), ("v", dims.kv_heads))
         )
+        if dims.head_norms:
+            query = self._head_norm(f"{name}.q_norm", query, dims.heads)
+            key = self._head_norm(f"{name}.k_norm", key, dims.kv_heads)
         past_key, past_value = self.inputs.past[i] if self.inputs.past else (None, None)
         attended, *present = b.contrib(
             "GroupQueryAttention",
-            self._head_norm(f"{name}.q_norm", query, dims.heads),
-            self._head_norm(f"{name}.k_norm", key, dims.kv_heads),
+            query,
+            key,
             value,
             past_key,
             past_value,
@@ -209,7 +198,7 @@ class _Builder:
         b, dims = self.b, self.dims
         split = b.constant([0, 0, heads, dims.head_dim], f"split_{heads}_heads")
         merge = b.constant([0, 0, heads * dims.head_dim], f"merge_{heads}_heads")
-        weight = self._weight(f"{name}.weight", (dims.head_dim,))
+        weight = self.weights.tensor(f"{name}.weight", (dims.head_dim,))
         x = b.op("Reshape", x, split, name=f"{name}.split")
         x = b.op(
             "SimplifiedLayerNormalization",
@@ -228,33 +217,11 @@ class _Builder:
             "SkipSimplifiedLayerNormalization",
             x,
             residual,
-            self._weight(weight, (self.dims.hidden,)),
+            self.weights.tensor(weight, (self.dims.hidden,)),
             outputs=[f"{stem}.normed", "", "", f"{stem}.residual"],
             epsilon=self.dims.epsilon,
         )
         return normed, total
 
     def _linear(self, name: str, x: ir.Value, outputs: int, inputs: int, bias: bool = False) -> ir.Value:
-        y = self.b.op("MatMul", x, self._matrix(f"{name}.weight", outputs, inputs), name=f"{name}.product")
-        if bias:
-            y = self.b.op("Add", y, self._weight(f"{name}.bias", (outputs,)), name=f"{name}.sum")
-        return y
-
-    def _weight(self, name: str, shape: tuple[int, ...]) -> ir.Value:
-        self.checkpoint.require(name, shape)
-        return self.b.weight(name, shape, lambda: self.checkpoint.tensor(name))
-
-    def _matrix(self, name: str, outputs: int, inputs: int) -> ir.Value:
-        """A linear layer's weight, transposed: MatMul multiplies from the right."""
-        self.checkpoint.require(name, (outputs, inputs))
-        return self.b.weight(f"{name}.T", (inputs, outputs), lambda: self.checkpoint.tensor(name).T)
-
-    def _rotary(self, max_length: int) -> tuple[ir.Value, ir.Value]:
-        """cos and sin of every angle, [max_length, head_dim / 2]; constant, so the session folds them at load."""
-        b = self.b
-        positions = b.op("Range", b.constant(0, "zero"), b.constant(max_length, "max_length"), b.constant(1, "one"))
-        column = b.op("Unsqueeze", b.op("Cast", positions, to=FLOAT), b.constant([1], "axis_1"))
-        angles = b.op("Mul", column, b.constant(self.dims.rope.frequencies[None], "rotary_frequencies"))
-        scale = b.constant(float(self.dims.rope.scale), "rotary_scale")
-        cos = b.op("Mul", b.op("Cos", angles), scale, name="cos_cache")
-        return cos, b.op("Mul", b.op("Sin", angles), scale, name="sin_cache")
+        return self.weights.linear(name, x, outputs, inputs, bias=bias)

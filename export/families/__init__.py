@@ -1,5 +1,24 @@
 """The families that can be exported, one file each; a new family is a file here and a line in the list."""
 
-from onnxrank.export.families import qwen3_reranker
+from onnxrank.export.families import (
+    colbert,
+    cross_encoder,
+    matrix_v6_reranker,
+    mmbert_rerank,
+    qwen3_embedding,
+    qwen3_reranker,
+    zerank,
+)
 
-FAMILIES = {family.name: family for family in (qwen3_reranker.FAMILY,)}
+FAMILIES = {
+    family.name: family
+    for family in (
+        qwen3_reranker.FAMILY,
+        matrix_v6_reranker.FAMILY,
+        mmbert_rerank.FAMILY,
+        colbert.FAMILY,
+        cross_encoder.FAMILY,
+        zerank.FAMILY,
+        qwen3_embedding.FAMILY,
+    )
+}

@@ -1,0 +1,35 @@
+"""Refuses what a config.json asks for and a graph would not do: what is not understood may change the scores."""
+
+from collections.abc import Mapping, Set
+from typing import Any
+
+from onnxrank.errors import UnsupportedError
+
+# Fields that change nothing in inference arithmetic, in any architecture.
+HARMLESS = {
+    "architectures", "model_type", "_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype",
+    "use_cache", "initializer_range", "pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id",
+    "mask_token_id", "id2label", "label2id", "num_labels", "problem_type", "return_dict", "output_hidden_states",
+    "output_attentions", "is_encoder_decoder", "chunk_size_feed_forward", "sentence_transformers",
+    "sbert_ce_default_activation_function", "_attn_implementation", "tie_word_embeddings", "gradient_checkpointing",
+}  # fmt: skip
+
+
+def refuse_unknown(
+    config: Mapping[str, Any], *, read: Set[str], harmless: Set[str], fixed: Mapping[str, tuple[object, ...]]
+) -> None:
+    """Raise UnsupportedError for a field that is neither read nor harmless, or has another value than `fixed`.
+
+    fixed: the values that a field may have, the usual one first.
+    """
+    for name, allowed in fixed.items():
+        if name in config and config[name] not in allowed:
+            raise UnsupportedError(
+                f"config.json sets {name} to {config[name]!r}, and only {allowed[0]!r} is supported."
+            )
+    for name, value in config.items():
+        if name not in HARMLESS | read | harmless | set(fixed) and value not in (None, False, {}, []):
+            raise UnsupportedError(
+                f"config.json sets {name} to {value!r:.60}, which may change the scores and is not supported; "
+                "remove the field from config.json if it has no effect."
+            )

@@ -1,0 +1,238 @@
+"""ColBERT checkpoints of PyLate and sentence-transformers: a vector per token, compared by MaxSim.
+
+Source: pylate/models/colbert.py. The prefix token stands behind [CLS]; queries are filled up with [MASK] tokens, which
+are scored even where attention does not see them; documents drop the vectors of the skip list.
+"""
+
+import re
+import string
+from functools import partial
+from typing import Any
+
+import onnx_ir as ir
+from tokenizers import Tokenizer
+
+from onnxrank.errors import CheckpointError, UnsupportedError
+from onnxrank.export import encoder
+from onnxrank.export.architectures.architecture import EncoderBody, Outputs
+from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.decoder import within
+from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
+from onnxrank.export.graph import GraphBuilder
+from onnxrank.export.heads import embeddings
+from onnxrank.export.modules import Module, dense, dense_reference, read_modules, st_config
+from onnxrank.export.options import FamilyOptions
+from onnxrank.export.tokenizer_file import pad_token_id, special_token_id, token_ids
+from onnxrank.manifest import Expansion, LateInteraction, Scoring, TextPrompt, Texts
+
+# What PyLate takes where config_sentence_transformers.json does not say.
+DEFAULTS: dict[str, Any] = {
+    "query_prefix": "[Q] ",
+    "document_prefix": "[D] ",
+    "query_length": 32,
+    "document_length": 180,
+    "do_query_expansion": True,
+    "attend_to_expansion_tokens": False,
+    "skiplist_words": list(string.punctuation),
+}
+
+
+def recognises(checkpoint: Checkpoint) -> bool:
+    """Whether it says so, or has a projection by PyLate."""
+    kinds = [module.kind for module in read_modules(checkpoint)]
+    return st_config(checkpoint).get("model_type") == "ColBERT" or "MultiVectorMask" in kinds
+
+
+def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
+    told = _told(checkpoint, options)
+    projections = _projections(checkpoint)
+    expansion = _expansion(checkpoint, tokenizer, told)
+    dim = int(projections[-1].config["out_features"])
+    longest = max(told["query_length"], told["document_length"])
+    max_length = within(encoder.positions(checkpoint), longest, longest)
+    slides = checkpoint.config["model_type"] == "modernbert" and expansion is not None and not expansion.attend
+    masked_row = (options.masked_row or _masked_row(checkpoint)) if slides else None
+    skipped = (tokenizer.token_to_id(word) for word in told["skiplist_words"])
+
+    def text(side: str) -> TextPrompt:
+        first, last = _template(tokenizer)
+        prefix = _prefix(tokenizer, told[f"{side}_prefix"])
+        return TextPrompt(
+            prefix_token_ids=(*first, *prefix),
+            template="{text}",
+            suffix_token_ids=last,
+            max_length=int(told[f"{side}_length"]),
+        )
+
+    scoring = Scoring(
+        prompt=None,
+        texts=Texts(
+            query=text("query"),
+            document=text("document"),
+            default_instruction=None,
+            strip=True,
+            lower_case=bool(st_config(checkpoint, "sentence_bert_config.json").get("do_lower_case", False)),
+        ),
+        late_interaction=LateInteraction(
+            dim=dim,
+            expansion=expansion,
+            skip_token_ids=tuple(sorted({id_ for id_ in skipped if id_ is not None})),
+            masked_row=masked_row,
+        ),
+        matryoshka=None,
+        max_length=max_length,
+        pad_token_id=pad_token_id(checkpoint, tokenizer),
+        activation="identity",
+        logit_scale=1.0,
+        readout=None,
+        kv_cache=None,
+    )
+    layers = int(checkpoint.config["num_hidden_layers"])
+    body = EncoderBody(layers=layers, max_length=max_length, masked_row=masked_row)
+    head = partial(_head, checkpoint, projections, dim)
+    return Plan(scoring=scoring, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, head)))
+
+
+def reference(torch: Torch) -> Reference:
+    """PyLate's way, one text at a time."""
+    scoring = torch.scoring
+    late, texts = scoring.late_interaction, scoring.texts
+    assert late and texts
+    told = _told(torch.checkpoint, torch.options)
+    # Masks of booleans give zeros where a row sees nothing, masks that are added give the mean.
+    if late.masked_row == "zero" and int(torch.transformers.__version__.split(".")[0]) < 5:
+        raise UnsupportedError(
+            "transformers 4 gives a masked row the mean; use transformers 5, or give --masked-row mean"
+        )
+    model = torch.load("AutoModel", attn_implementation="sdpa" if late.masked_row == "zero" else "eager")
+    layers = [dense_reference(torch.torch, torch.checkpoint, module) for module in _projections(torch.checkpoint)]
+
+    def tokens(text: str, side: str) -> list[int]:
+        text = text.strip()
+        prefix = told[f"{side}_prefix"]
+        length = told[f"{side}_length"]
+        inserted = [torch.tokenizer.convert_tokens_to_ids(prefix)] if prefix else []
+        ids: list[int] = torch.tokenizer(
+            text.lower() if texts.lower_case else text, truncation=True, max_length=length - len(inserted)
+        )["input_ids"]
+        ids = [ids[0], *inserted, *ids[1:]]
+        if side == "query" and told["do_query_expansion"]:
+            ids += [torch.tokenizer.mask_token_id] * (length - len(ids))
+        return ids
+
+    def vectors(ids: list[int], attended: int) -> Any:
+        input_ids = torch.torch.tensor([ids])
+        mask = torch.torch.zeros_like(input_ids)
+        mask[0, :attended] = 1
+        x = model(input_ids=input_ids, attention_mask=mask).last_hidden_state[0].float()
+        for layer in layers:
+            x = layer(x)
+        return torch.torch.nn.functional.normalize(x, dim=-1)
+
+    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+        seen = len(query_ids)
+        if late.expansion and not late.expansion.attend:
+            seen = len(query_ids) - _trailing(query_ids, late.expansion.token_id)
+        kept = [i for i, id_ in enumerate(ids) if id_ not in late.skip_token_ids]
+        similarities = vectors(query_ids, seen) @ vectors(ids, len(ids))[kept].T
+        return [float(similarities.max(dim=1).values.sum())]
+
+    return Reference(encode=lambda q, d: (tokens(q, "query"), tokens(d, "document")), score=score)
+
+
+def _trailing(ids: list[int], token_id: int) -> int:
+    return len(ids) - max((i + 1 for i, id_ in enumerate(ids) if id_ != token_id), default=0)
+
+
+def _head(
+    checkpoint: Checkpoint, projections: list[Module], dim: int, b: GraphBuilder, hidden: encoder.Hidden
+) -> Outputs:
+    x: ir.Value = hidden.normed
+    for i, module in enumerate(projections, 1):
+        x = dense(b, checkpoint, module, x, f"projection.{i}")
+    return embeddings(b, x, dim, per_token=True)
+
+
+def _told(checkpoint: Checkpoint, options: FamilyOptions) -> dict[str, Any]:
+    config = {name: value for name, value in st_config(checkpoint).items() if value is not None}
+    expansion = config.get("query_expansion")
+    if isinstance(expansion, dict):  # sentence-transformers 6's spelling
+        if expansion.get("strategy") != "fixed":
+            raise UnsupportedError(
+                f"config_sentence_transformers.json asks for the query expansion {expansion.get('strategy')!r}, and "
+                "only 'fixed' is supported; such a checkpoint cannot be exported."
+            )
+        config |= {"do_query_expansion": True, "attend_to_expansion_tokens": bool(expansion.get("attend"))}
+        config["query_length"] = expansion.get("length", config.get("query_length", DEFAULTS["query_length"]))
+    lengths = {"query_length": options.query_length, "document_length": options.document_length}
+    return {**DEFAULTS, **config, **{name: value for name, value in lengths.items() if value is not None}}
+
+
+def _projections(checkpoint: Checkpoint) -> list[Module]:
+    modules = read_modules(checkpoint)
+    found = [module for module in modules if module.kind == "Dense"]
+    if not found:
+        raise CheckpointError(
+            f"{checkpoint.folder}/modules.json names no Dense module, so there is no projection; use a trained ColBERT."
+        )
+    for module in modules:
+        if module.kind not in ("Transformer", "Dense", "MultiVectorMask", "Normalize"):
+            raise UnsupportedError(
+                f"modules.json names a {module.kind} module, and this family has none; "
+                "name the family this checkpoint belongs to."
+            )
+    return found
+
+
+def _expansion(checkpoint: Checkpoint, tokenizer: Tokenizer, told: dict[str, Any]) -> Expansion | None:
+    if not told["do_query_expansion"]:
+        return None
+    mask = special_token_id(checkpoint, tokenizer, "mask_token")
+    if mask is None:
+        raise CheckpointError(
+            f"{checkpoint.folder}/tokenizer_config.json names no mask_token, which query expansion needs; "
+            "use the tokenizer that the model was trained with."
+        )
+    return Expansion(token_id=mask, attend=bool(told["attend_to_expansion_tokens"]))
+
+
+def _masked_row(checkpoint: Checkpoint) -> str:
+    """What the release of transformers that saved the checkpoint gives a row without visible keys."""
+    version = re.match(r"\d+", str(checkpoint.config.get("transformers_version", "")))
+    if version is None:
+        raise UnsupportedError(
+            f"config.json of {checkpoint.folder.name} names no transformers_version, on which the vectors of expansion "
+            "tokens depend; give --masked-row mean (transformers 4) or zero (5)."
+        )
+    return "mean" if int(version[0]) < 5 else "zero"
+
+
+def _template(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The token ids before and behind a text: [CLS] and [SEP]."""
+    encoding = tokenizer.encode("a")
+    sides = encoding.sequence_ids
+    first, last = sides.index(0), len(sides) - sides[::-1].index(0)
+    return tuple(encoding.ids[:first]), tuple(encoding.ids[last:])
+
+
+def _prefix(tokenizer: Tokenizer, prefix: str) -> tuple[int, ...]:
+    if not prefix:
+        return ()
+    known = tokenizer.token_to_id(prefix)
+    if known is None:
+        raise CheckpointError(
+            f"the tokenizer has no token {prefix!r} ({len(token_ids(tokenizer, prefix))} tokens), which the "
+            "configuration names as a prefix; save the checkpoint with PyLate once."
+        )
+    return (known,)
+
+
+FAMILY = Family(
+    name="colbert",
+    description="a vector per token and MaxSim (PyLate ColBERT on BERT or ModernBERT: Reason-mxbai-colbert)",
+    model_types=["bert", "modernbert", "roberta", "xlm-roberta"],
+    options=frozenset({"query_length", "document_length", "masked_row"}),
+    recognises=recognises,
+    plan=plan,
+    reference=reference,
+)

@@ -1,0 +1,239 @@
+"""Encoder cross-encoders: sequence classifiers of transformers with one label, and sentence-transformers' module
+stacks. Architectures without a builder are traced by PyTorch.
+
+Texts are joined as the tokenizer joins pairs, the longer one is cut first, and the activation is the checkpoint's own:
+sentence-transformers' rule is a sigmoid where a checkpoint with one label does not say otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import onnx_ir as ir
+from tokenizers import Tokenizer
+
+from onnxrank.errors import CheckpointError, UnsupportedError
+from onnxrank.export import encoder, traced
+from onnxrank.export.architectures.architecture import EncoderBody, Outputs
+from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.decoder import within
+from onnxrank.export.encoder_inputs import POOLINGS, first_token
+from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
+from onnxrank.export.graph import GraphBuilder
+from onnxrank.export.heads import EXACT, logits
+from onnxrank.export.modules import (
+    Module,
+    dense,
+    dense_reference,
+    layer_norm,
+    layer_norm_reference,
+    pooling,
+    read_modules,
+    st_config,
+)
+from onnxrank.export.options import FamilyOptions
+from onnxrank.export.pair_prompt import joined
+from onnxrank.export.tokenizer_file import pad_token_id, settings
+from onnxrank.export.weights import Weights
+from onnxrank.manifest import Scoring
+
+ACTIVATIONS = {"Sigmoid": "sigmoid", "Identity": "identity"}
+
+
+def recognises(checkpoint: Checkpoint) -> bool:
+    """Whether it is a sequence classifier with one label and an encoder, or a module stack that ends in scores."""
+    if modules := read_modules(checkpoint):
+        return modules[-1].config.get("module_output_name") == "scores"
+    architecture = (checkpoint.config.get("architectures") or [""])[0]
+    return architecture.endswith("ForSequenceClassification") and encoder.has_builder(checkpoint.config)
+
+
+def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
+    built = encoder.has_builder(checkpoint.config)
+    positions = encoder.positions(checkpoint) if built else int(checkpoint.config.get("max_position_embeddings", 512))
+    max_length = within(positions, options.max_length, _declared_length(checkpoint))
+    scoring = Scoring(
+        prompt=joined(tokenizer),
+        texts=None,
+        late_interaction=None,
+        matryoshka=None,
+        max_length=max_length,
+        pad_token_id=pad_token_id(checkpoint, tokenizer),
+        activation=options.activation or _activation(checkpoint),
+        logit_scale=1.0,
+        readout=None,
+        kv_cache=None,
+    )
+    if not built:
+        return Plan(scoring=scoring, graphs=Graphs(portable=partial(traced.classifier, checkpoint)), traced=True)
+    body = EncoderBody(layers=int(checkpoint.config["num_hidden_layers"]), max_length=max_length)
+    return Plan(scoring=scoring, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, _head(checkpoint))))
+
+
+def reference(torch: Torch) -> Reference:
+    modules = read_modules(torch.checkpoint)
+    model = torch.load("AutoModel" if modules else "AutoModelForSequenceClassification")
+    read = _stack_reference(torch, modules) if modules else None
+
+    def encode(query: str, document: str) -> tuple[list[int], list[int]]:
+        # As a list of pairs: of two single texts, an empty second one would be left out.
+        limits = {"truncation": True, "max_length": torch.scoring.max_length}
+        ids: list[int] = torch.tokenizer([[query, document]], **limits)["input_ids"][0]
+        return [], ids
+
+    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+        feeds: dict[str, Any] = {"input_ids": torch.torch.tensor([ids])}
+        if "token_type_ids" in torch.tokenizer.model_input_names:
+            feeds["token_type_ids"] = torch.torch.tensor([_types(torch, ids)])
+        output = model(**feeds)
+        logit = read(output.last_hidden_state.float()) if read else output.logits
+        return [float(logit[0, 0])]
+
+    return Reference(encode=encode, score=score)
+
+
+def _types(torch: Torch, ids: list[int]) -> list[int]:
+    """Token types of a pair: the first text ends with the separator, the second with the suffix."""
+    prompt = torch.scoring.prompt
+    assert prompt
+    separator = list(prompt.separator_token_ids)
+    end = next(i for i in range(1, len(ids)) if ids[i : i + len(separator)] == separator) + len(separator)
+    return [0] * end + [1] * (len(ids) - end)
+
+
+def _head(checkpoint: Checkpoint) -> encoder.Head:
+    modules = read_modules(checkpoint)
+    if modules:
+        return partial(_stack_head, checkpoint, modules)
+    labels = int(checkpoint.config.get("num_labels") or len(checkpoint.config.get("id2label") or {0: "LABEL_0"}))
+    if labels != 1:
+        raise UnsupportedError(
+            f"config.json of {checkpoint.folder.name} has {labels} labels, and a reranker has one score; "
+            "such a classifier cannot be exported."
+        )
+    return partial(CLASSIFIERS[checkpoint.config["model_type"]], checkpoint)
+
+
+def _bert(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
+    width = int(checkpoint.config["hidden_size"])
+    weights = Weights(b, checkpoint)
+    pooled = first_token(b, hidden.inputs, hidden.normed)
+    x = weights.linear("bert.pooler.dense", pooled, width, width, bias=True, as_name=f"{EXACT}pooler")
+    return _last(weights, "classifier", b.op("Tanh", x, name="pooler.tanh"), width, bias=True)
+
+
+def _roberta(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
+    width = int(checkpoint.config["hidden_size"])
+    weights = Weights(b, checkpoint)
+    pooled = first_token(b, hidden.inputs, hidden.normed)
+    x = weights.linear("classifier.dense", pooled, width, width, bias=True, as_name=f"{EXACT}dense")
+    return _last(weights, "classifier.out_proj", b.op("Tanh", x, name="dense.tanh"), width, bias=True)
+
+
+def _modernbert(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
+    config, width = checkpoint.config, int(checkpoint.config["hidden_size"])
+    weights = Weights(b, checkpoint)
+    kind = config.get("classifier_pooling", "cls")
+    if kind not in ("cls", "mean") or config.get("classifier_activation", "gelu") != "gelu":
+        raise UnsupportedError(
+            f"config.json sets classifier_pooling to {kind!r} and classifier_activation to "
+            f"{config.get('classifier_activation')!r}, and only cls or mean with gelu are supported."
+        )
+    pooled = POOLINGS[kind](b, hidden.inputs, hidden.normed)
+    biased = bool(config.get("classifier_bias", False))
+    x = weights.linear("head.dense", pooled, width, width, bias=biased, as_name=f"{EXACT}dense")
+    (x,) = b.contrib("Gelu", x, outputs=["dense.gelu"])
+    shift = weights.tensor("head.norm.bias", (width,)) if config.get("norm_bias", False) else None
+    scale = weights.tensor("head.norm.weight", (width,))
+    epsilon = float(config.get("norm_eps", 1e-5))
+    x = b.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=epsilon, stash_type=1, name="head.normed")
+    return _last(weights, "classifier", x, width, bias=True)
+
+
+CLASSIFIERS: Mapping[str, Callable[[Checkpoint, GraphBuilder, encoder.Hidden], Outputs]] = {
+    "bert": _bert,
+    "roberta": _roberta,
+    "xlm-roberta": _roberta,
+    "modernbert": _modernbert,
+}
+
+
+def _last(weights: Weights, name: str, x: ir.Value, width: int, *, bias: bool) -> Outputs:
+    return logits(weights.linear(name, x, 1, width, bias=bias, as_name=f"{EXACT}out"))
+
+
+def _stack_head(checkpoint: Checkpoint, modules: list[Module], b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
+    """Transformer, Pooling, then Dense and LayerNorm modules, of which the last gives the scores."""
+    x = hidden.normed
+    for i, module in enumerate(modules[1:], 1):
+        if module.kind == "Pooling":
+            x = POOLINGS[pooling(module)](b, hidden.inputs, x)
+        elif module.kind == "Dense":
+            x = dense(b, checkpoint, module, x, f"{EXACT}{i}")
+        else:
+            x = layer_norm(b, checkpoint, module, x, f"{EXACT}{i}")
+    return logits(x)
+
+
+REFERENCE_POOLINGS: Mapping[str, Callable[[Any], Any]] = {
+    "cls": lambda x: x[:, 0],
+    "mean": lambda x: x.mean(1),
+    "last": lambda x: x[:, -1],
+}
+
+
+def _stack_reference(torch: Torch, modules: list[Module]) -> Callable[[Any], Any]:
+    steps: list[Callable[[Any], Any]] = []
+    for module in modules[1:]:
+        if module.kind == "Pooling":
+            steps.append(REFERENCE_POOLINGS[pooling(module)])
+        elif module.kind == "Dense":
+            steps.append(dense_reference(torch.torch, torch.checkpoint, module))
+        else:
+            steps.append(layer_norm_reference(torch.torch, torch.checkpoint, module))
+
+    def run(x: Any) -> Any:
+        for step in steps:
+            x = step(x)
+        return x
+
+    return run
+
+
+def _activation(checkpoint: Checkpoint) -> str:
+    """Source: CrossEncoder.get_default_activation_fn of sentence-transformers."""
+    told = (
+        (checkpoint.config.get("sentence_transformers") or {}).get("activation_fn")
+        or st_config(checkpoint).get("activation_fn")
+        or checkpoint.config.get("sbert_ce_default_activation_function")
+        or "torch.nn.modules.activation.Sigmoid"
+    )
+    name = str(told).rpartition(".")[2]
+    if name not in ACTIVATIONS:
+        raise UnsupportedError(
+            f"{checkpoint.folder.name} names the activation {told!r}, and Sigmoid and Identity are supported; "
+            "choose with --activation."
+        )
+    return ACTIVATIONS[name]
+
+
+def _declared_length(checkpoint: Checkpoint) -> int:
+    told = settings(checkpoint).get("model_max_length")
+    if isinstance(told, (int, float)) and told < 1_000_000:  # a huge number means: unknown
+        return int(told)
+    if encoder.has_builder(checkpoint.config):
+        return encoder.positions(checkpoint)
+    raise CheckpointError(
+        f"{checkpoint.folder}/tokenizer_config.json has no model_max_length; give it with --max-length."
+    )
+
+
+FAMILY = Family(
+    name="cross-encoder",
+    description="encoder with one score per pair (BERT, XLM-RoBERTa, ModernBERT, module stacks; others traced)",
+    model_types=[],
+    options=frozenset({"activation"}),
+    recognises=recognises,
+    plan=plan,
+    reference=reference,
+)

@@ -1,0 +1,126 @@
+"""Qwen3-Embedding: the last token's hidden state as a vector of length one, for retrieval before reranking."""
+
+import re
+
+import onnx_ir as ir
+from tokenizers import Tokenizer
+
+from onnxrank.errors import UnsupportedError
+from onnxrank.export import decoder
+from onnxrank.export.architectures.architecture import Outputs
+from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.family import Family, Plan, Reference, Torch
+from onnxrank.export.graph import GraphBuilder
+from onnxrank.export.heads import embeddings
+from onnxrank.export.modules import read_modules, st_config
+from onnxrank.export.options import FamilyOptions
+from onnxrank.export.tokenizer_file import pad_token_id
+from onnxrank.manifest import Scoring, TextPrompt, Texts
+
+INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
+INSTRUCTED = "Instruct: {instruction}\nQuery:"
+MAX_LENGTH = 8192
+
+
+def recognises(checkpoint: Checkpoint) -> bool:
+    """Whether modules.json pools the last token of a decoder."""
+    return checkpoint.config.get("model_type") in ("qwen2", "qwen3") and any(
+        _pools_last(module.config) for module in read_modules(checkpoint) if module.kind == "Pooling"
+    )
+
+
+def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
+    _check_modules(checkpoint)
+    max_length = decoder.longest(checkpoint, options.max_length, MAX_LENGTH)
+    dim = int(checkpoint.config["hidden_size"])
+    instruction, query, document = _prompts(checkpoint)
+    encoded = tokenizer.encode("a")
+    first, last = encoded.sequence_ids.index(0), len(encoded) - encoded.sequence_ids[::-1].index(0)
+
+    def text(template: str) -> TextPrompt:
+        return TextPrompt(
+            prefix_token_ids=tuple(encoded.ids[:first]),
+            template=template,
+            suffix_token_ids=tuple(encoded.ids[last:]),
+            max_length=max_length,
+        )
+
+    def head(b: GraphBuilder, hidden: ir.Value, rows: str) -> Outputs:
+        return embeddings(b, hidden, dim, per_token=False)
+
+    scoring = Scoring(
+        prompt=None,
+        texts=Texts(
+            query=text(query), document=text(document), default_instruction=instruction, strip=False, lower_case=False
+        ),
+        late_interaction=None,
+        matryoshka=None,
+        max_length=max_length,
+        pad_token_id=pad_token_id(checkpoint, tokenizer),
+        activation="identity",
+        logit_scale=1.0,
+        readout=None,
+        kv_cache=None,
+    )
+    return Plan(scoring=scoring, graphs=decoder.embedding_graphs(checkpoint, max_length, head))
+
+
+def reference(torch: Torch) -> Reference:
+    model = torch.load("AutoModel")
+    instruction, query_template, document_template = _prompts(torch.checkpoint)
+
+    def tokens(template: str, text: str) -> list[int]:
+        filled = template.replace("{instruction}", instruction or "").replace("{text}", text)
+        ids: list[int] = torch.tokenizer(filled, truncation=True, max_length=torch.scoring.max_length)["input_ids"]
+        return ids
+
+    def encode(query: str, document: str) -> tuple[list[int], list[int]]:
+        return tokens(query_template, query), tokens(document_template, document)
+
+    def embed(ids: list[int]) -> object:
+        hidden = model(input_ids=torch.torch.tensor([ids])).last_hidden_state[0, -1].float()
+        return torch.torch.nn.functional.normalize(hidden, dim=-1)
+
+    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+        return [float(embed(query_ids) @ embed(ids))]  # type: ignore[operator]  # tensors
+
+    return Reference(encode=encode, score=score)
+
+
+def _prompts(checkpoint: Checkpoint) -> tuple[str | None, str, str]:
+    """The default instruction, and the templates of queries and documents."""
+    prompts = st_config(checkpoint).get("prompts") or {"query": INSTRUCTED.format(instruction=INSTRUCTION)}
+    query, document = str(prompts.get("query", "")), str(prompts.get("document", ""))
+    instructed = re.fullmatch(r"Instruct: (.*)\nQuery:( ?)", query, re.DOTALL)
+    if instructed:
+        return instructed[1], INSTRUCTED + instructed[2] + "{text}", document + "{text}"
+    return None, query + "{text}", document + "{text}"
+
+
+def _check_modules(checkpoint: Checkpoint) -> None:
+    for module in read_modules(checkpoint):
+        if module.kind == "Pooling" and not _pools_last(module.config):
+            raise UnsupportedError(
+                f"{module.folder}/config.json pools otherwise than by the last token, which this family does; "
+                "name the family this checkpoint belongs to."
+            )
+        if module.kind not in ("Transformer", "Pooling", "Normalize"):
+            raise UnsupportedError(
+                f"modules.json names a {module.kind} module, and this family has none; "
+                "name the family this checkpoint belongs to."
+            )
+
+
+def _pools_last(config: dict[str, object]) -> bool:
+    return config.get("pooling_mode_lasttoken") is True or config.get("pooling_mode") == "lasttoken"
+
+
+FAMILY = Family(
+    name="qwen3-embedding",
+    description="last-token text embedding for retrieval (Qwen3-Embedding 0.6B, 4B, 8B; the Matrix v6 retriever)",
+    model_types=["qwen2", "qwen3"],
+    options=frozenset(),
+    recognises=recognises,
+    plan=plan,
+    reference=reference,
+)

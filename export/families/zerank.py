@@ -1,0 +1,116 @@
+"""zerank-2 and other causal rerankers of sentence-transformers: the logit of one answer token, or of two, minus.
+
+The prompt is the checkpoint's chat template, given the pair as sentence-transformers gives it: roles "query" and
+"document". Where a template knows these roles not, the query is the system's message and the document the user's, as
+zerank's card has it. zerank's probability is sigmoid(logit / 5).
+"""
+
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from onnxrank.errors import CheckpointError
+from onnxrank.export import decoder
+from onnxrank.export.architectures.qwen3 import output_weight_name
+from onnxrank.export.chat_template import PAIR_ROLES, render, template_of
+from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.families import qwen3_reranker
+from onnxrank.export.family import Family, Plan, Reference, Torch
+from onnxrank.export.heads import linear_score
+from onnxrank.export.modules import read_modules, st_config
+from onnxrank.export.options import FamilyOptions
+from onnxrank.export.pair_prompt import templated
+from onnxrank.export.tokenizer_file import pad_token_id
+from onnxrank.manifest import Scoring, VocabularyReadout
+
+MAX_LENGTH = 8192
+# Sources: the card (sigmoid of a fifth), and the token `Yes` that 1_LogitScore/config.json names, 9454.
+ZERANK_SCALE = 0.2
+
+
+def recognises(checkpoint: Checkpoint) -> bool:
+    """Whether modules.json ends in a LogitScore, and the prompt is not Qwen3-Reranker's."""
+    kinds = [module.kind for module in read_modules(checkpoint)]
+    return "LogitScore" in kinds and not qwen3_reranker.recognises(checkpoint)
+
+
+def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
+    true, false = _answers(checkpoint)
+    readout = VocabularyReadout(true_token_id=true, false_token_id=false)
+    max_length = decoder.longest(checkpoint, options.max_length, _declared_length(checkpoint))
+
+    def weight() -> Any:
+        rows = checkpoint.rows(output_weight_name(checkpoint), [true] if false is None else [true, false])
+        return rows[0] if false is None else rows[0] - rows[1]
+
+    scoring = Scoring(
+        prompt=templated(template_of(checkpoint), tokenizer),
+        texts=None,
+        late_interaction=None,
+        matryoshka=None,
+        max_length=max_length,
+        pad_token_id=pad_token_id(checkpoint, tokenizer),
+        activation=options.activation or "sigmoid",
+        logit_scale=ZERANK_SCALE if false is None else 1.0,
+        readout=readout,
+        kv_cache=decoder.cache(checkpoint),
+    )
+    head = linear_score(checkpoint.config["hidden_size"], weight)
+    return Plan(scoring=scoring, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
+
+
+def reference(torch: Torch) -> Reference:
+    """sentence-transformers' way: the rendered text is one sequence; of a prompt that is too long, the end of the
+    template is written over the last tokens."""
+    model = torch.load("AutoModelForCausalLM")
+    true, false = _answers(torch.checkpoint)
+    length = torch.scoring.max_length
+
+    def tokens(text: str) -> list[int]:
+        ids: list[int] = torch.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def encode(query: str, document: str) -> tuple[list[int], list[int]]:
+        def chat(messages: Any, **arguments: Any) -> str:
+            rendered: str = torch.tokenizer.apply_chat_template(messages, tokenize=False, **arguments)
+            return rendered
+
+        ids = tokens(render(torch.checkpoint, query, document, chat=chat))
+        suffix = tokens(render(torch.checkpoint, query, "\ue000", chat=chat).split("\ue000")[1])
+        return [], ids if len(ids) <= length else [*ids[: length - len(suffix)], *suffix]
+
+    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+        logits = model(input_ids=torch.torch.tensor([ids]), logits_to_keep=1).logits[0, -1].float()
+        return [float(logits[true] - (0 if false is None else logits[false]))]
+
+    return Reference(encode=encode, score=score)
+
+
+def _answers(checkpoint: Checkpoint) -> tuple[int, int | None]:
+    for module in read_modules(checkpoint):
+        if module.kind == "LogitScore":
+            if not isinstance(module.config.get("true_token_id"), int):
+                raise CheckpointError(
+                    f"{checkpoint.folder / module.folder}/config.json names no true_token_id; "
+                    "download the checkpoint again."
+                )
+            return module.config["true_token_id"], module.config.get("false_token_id")
+    raise CheckpointError(
+        f"{checkpoint.folder}/modules.json names no LogitScore module, so the answer's token is unknown; "
+        "use the checkpoint's current revision."
+    )
+
+
+def _declared_length(checkpoint: Checkpoint) -> int:
+    return int(st_config(checkpoint, "sentence_bert_config.json").get("max_seq_length") or MAX_LENGTH)
+
+
+FAMILY = Family(
+    name="zerank",
+    description=f"logit of an answer token after a {' / '.join(PAIR_ROLES)} chat (zerank-2, LogitScore checkpoints)",
+    model_types=["qwen2", "qwen3"],
+    options=frozenset({"activation"}),
+    recognises=recognises,
+    plan=plan,
+    reference=reference,
+)

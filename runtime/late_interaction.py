@@ -1,0 +1,87 @@
+"""`LateInteraction`: a vector per token, and MaxSim between them; results as PyLate's `ColBERT.encode` gives them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.embedder import TextModel
+from onnxrank.errors import ArtifactError
+from onnxrank.loading import check_texts, check_top_k
+from onnxrank.maxsim import maxsim
+from onnxrank.session import CPU
+
+
+class LateInteraction(TextModel):
+    """Embeds every token of a text. Safe to share between threads, to pickle and to fork."""
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        variant: str | None = None,
+        providers: Sequence[str] = (CPU,),
+        threads: int | None = None,
+        revision: str | None = None,
+    ) -> None:
+        """Open an artifact; the arguments are those of `Reranker`.
+
+        Raises ArtifactError, HubError, InputError or BackendError.
+        """
+        super().__init__(source, variant, providers, threads, revision)
+        found = self.manifest.scoring.late_interaction
+        if found is None:
+            raise ArtifactError(f"{source} gives no vector per token; open it with `onnxrank.{self._kind()}`.")
+        self._skipped = np.array(found.skip_token_ids, np.int64)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        is_query: bool,
+        special_tokens: bool = False,
+        show_progress_bar: bool | None = None,
+    ) -> list[NDArray[np.float32]]:
+        """Return each text's L2-normalised vectors, float32 `[tokens, dim]`, in input order.
+
+        Queries have a vector for every token and expansion token, documents for those not on the skip list.
+        Raises InputError for texts that are not strings.
+        """
+        encoded = self._encode(texts, is_query, None, special_tokens)
+        vectors = self._embed(encoded, True, show_progress_bar)
+        if is_query:
+            return vectors
+        kept = [~np.isin(text.token_ids, self._skipped) for text in encoded]
+        return [rows[keep] for rows, keep in zip(vectors, kept, strict=True)]
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_k: int | None = None,
+        return_documents: bool = False,
+        special_tokens: bool = False,
+        show_progress_bar: bool | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return documents by falling MaxSim score, as dicts with `corpus_id`, `score` and, with
+        `return_documents`, `text`. Equal scores keep their input order.
+
+        Where documents are embedded beforehand, `onnxrank.maxsim` scores them.
+        """
+        check_top_k(top_k)
+        check_texts(documents, "documents")
+        (query_vectors,) = self.encode([query], is_query=True, special_tokens=special_tokens)
+        vectors = self.encode(
+            documents, is_query=False, special_tokens=special_tokens, show_progress_bar=show_progress_bar
+        )
+        scores = maxsim(query_vectors, vectors)
+        hits: list[dict[str, Any]] = [
+            {"corpus_id": int(i), "score": float(scores[i])} for i in np.argsort(-scores, kind="stable")[:top_k]
+        ]
+        if return_documents:
+            for hit in hits:
+                hit["text"] = documents[hit["corpus_id"]]
+        return hits

@@ -1,0 +1,39 @@
+"""Documents with fields, such as a tool's name and description, become the text that the model was trained on."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from onnxrank.errors import InputError
+
+Document = str | Mapping[str, str] | tuple[str, str]
+
+
+def texts_of(documents: Sequence[Document], template: str | None, place: str) -> list[str]:
+    """Return the text of each document: strings as they are, mappings and (name, description) through `template`.
+
+    Raises InputError for a document with fields where there is no template, or for a missing field.
+    """
+    return [
+        document if isinstance(document, str) else _text(document, template, f"{place}[{i}]")
+        for i, document in enumerate(documents)
+    ]
+
+
+def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, place: str) -> str:
+    if not isinstance(document, (Mapping, tuple, list)):
+        raise InputError(f"{place} is {type(document).__name__} {document!r:.60}; give a string.")
+    if template is None:
+        raise InputError(
+            f"{place} has fields, and this model reads plain texts; give a string, or export it with --record-template."
+        )
+    slots = re.findall(r"\{(\w+)\}", template)
+    if isinstance(document, Mapping):
+        fields = dict(document)
+    elif len(document) == len(slots):
+        fields = dict(zip(slots, document, strict=True))
+    else:
+        raise InputError(f"{place} has {len(document)} fields; give {len(slots)}: {', '.join(slots)}.")
+    for slot in slots:
+        if not isinstance(fields.get(slot), str):
+            raise InputError(f"{place} has no text called {slot!r}; this model reads {', '.join(slots)}.")
+    return re.sub(r"\{(\w+)\}", lambda match: fields[match[1]], template)

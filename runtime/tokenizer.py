@@ -1,0 +1,74 @@
+"""Text to token ids with one tokenizer.json, where texts cannot write control tokens."""
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from onnxrank.errors import ArtifactError
+
+
+class TextTokenizer:
+    """Encodes texts without the tokenizer's own template. Picklable."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def encode(self, texts: Sequence[str], *, special_tokens: bool) -> list[tuple[int, ...]]:
+        """Return each text's token ids; control tokens inside are parsed if `special_tokens`, else plain text.
+
+        Raises ArtifactError if the file is no tokenizer.
+        """
+        # Most texts hold no control token; then both tokenizers agree, and the second need not be built.
+        plain = not special_tokens and any(self._control_token.search(text) for text in texts)
+        tokenizer = self._plain if plain else self._full
+        return [tuple(e.ids) for e in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    @cached_property
+    def _full(self) -> Tokenizer:
+        try:
+            return _without_limits(Tokenizer.from_file(str(self._file)))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ArtifactError(f"{self._file} is no tokenizer ({error}); export the artifact again.") from error
+
+    @cached_property
+    def _plain(self) -> Tokenizer:
+        """The same vocabulary without control tokens, so that no text can write them."""
+        data = json.loads(self._file.read_text(encoding="utf-8"))
+        control = {token["content"] for token in data["added_tokens"] if _is_control(token["content"])}
+        data["added_tokens"] = [token for token in data["added_tokens"] if token["content"] not in control]
+        data["post_processor"] = None
+        model = data["model"]
+        if model.get("type") == "Unigram":
+            # Its pieces are found in any text; a name that no text contains keeps the place in the list.
+            model["vocab"] = [
+                [f"\ue000{i}" if piece in control and i != model.get("unk_id") else piece, score]
+                for i, (piece, score) in enumerate(model["vocab"])
+            ]
+        return _without_limits(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
+
+    @cached_property
+    def _control_token(self) -> re.Pattern[str]:
+        control = [t for t in self._full.get_added_tokens_decoder().values() if _is_control(t.content)]
+        if any(token.normalized for token in control):
+            # Such a token can appear only after normalization, which a search of the raw text cannot see.
+            return re.compile("")
+        return re.compile("|".join(re.escape(token.content) for token in control) or r"(?!)")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_file": self._file}
+
+
+def _is_control(token: str) -> bool:
+    # Some tokenizers add tokens for runs of spaces or newlines: these are ordinary text.
+    return bool(token.replace("\u2581", "").strip())
+
+
+def _without_limits(tokenizer: Tokenizer) -> Tokenizer:
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,342 @@
+"""A tiny random checkpoint of every family, in the layout its authors publish."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from onnxrank.export.options import FamilyOptions
+from tests import tiny_tokenizers
+from tests.tiny import write_tiny
+
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ {'query': 'system', 'document': 'user'}.get(message['role'], "
+    "message['role']) }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MATRIX = {
+    "arch": "MatrixV6Reranker",
+    "pooling": "last_token",
+    "max_len": 256,
+    "activation": "identity",
+    "input_format": {"pair_template": "Query: {query}\nCapability: {capability}", "capability": "{name}: {description}"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiny:
+    """`write` fills a folder. options: what the checkpoint has to be told at export."""
+
+    family: str
+    write: Callable[[Path], object]
+    options: FamilyOptions = field(default_factory=lambda: FamilyOptions(max_length=600))
+
+
+def shake(model: nn.Module, scale: float = 0.1) -> nn.Module:
+    """Give every parameter a random value: biases start at 0 and norms at 1, which would hide a missing one."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" in name.lower() and name.endswith("weight"):
+                parameter.uniform_(0.5, 1.5)
+            else:
+                parameter.normal_(std=scale)
+    return model
+
+
+def modernbert_config(vocabulary: int, **changes: Any) -> transformers.ModernBertConfig:
+    settings: dict[str, Any] = {
+        "vocab_size": vocabulary,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 4096,
+        "local_attention": 128,
+        "global_attn_every_n_layers": 3,
+        "pad_token_id": 0,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "reference_compile": False,
+    }
+    return transformers.ModernBertConfig(**{**settings, **changes})
+
+
+def qwen3_reranker(folder: Path) -> None:
+    write_tiny(folder)
+
+
+def qwen3_classifier(folder: Path) -> None:
+    """A conversion to a sequence classifier: score.weight in the place of the vocabulary."""
+    write_tiny(folder)
+    config = transformers.Qwen3Config.from_pretrained(folder, num_labels=1)
+    torch.manual_seed(1)
+    shake(transformers.Qwen3ForSequenceClassification(config)).save_pretrained(folder)
+
+
+def matrix(folder: Path, *, pickled: bool = False) -> None:
+    write_tiny(folder)
+    tensors = {f"backbone.{k.removeprefix('model.')}": v for k, v in load_file(folder / "model.safetensors").items()}
+    torch.manual_seed(2)
+    tensors |= {"head.weight": torch.randn(1, 64) / 8, "head.bias": torch.randn(1)}
+    (folder / "model.safetensors").unlink()
+    if pickled:
+        torch.save({"model_state_dict": tensors, "config": {"lr": 1e-5}}, folder / "final.pt")
+    else:
+        save_file(tensors, folder / "model.safetensors")
+    body = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**MATRIX, "backbone_config": body, "model_type": "matrix-v6"}))
+
+
+def mmbert(folder: Path, *, declared: bool = False, pickled: bool = True) -> None:
+    """Exits after 1, 2 and 4 of 4 layers, widths 64, 32 and 16."""
+    tokenizer = tiny_tokenizers.byte_level()
+    torch.manual_seed(3)
+    config = modernbert_config(tokenizer.get_vocab_size(), max_position_embeddings=65536)
+    if declared:
+        config.representation_contract = {
+            "version": 1,
+            "intermediate_normalization": "final_norm",
+            "final_normalization": "final_norm",
+            "pooling": "cls",
+            "head_dtype": "float32",
+        }
+    shake(transformers.ModernBertModel(config)).save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=8192)
+    heads = {
+        f"{layer}.{dim}.{part}": torch.randn(shape) / 8
+        for layer in (1, 2, 4)
+        for dim in (16, 32, 64)
+        for part, shape in {
+            "0.weight": (dim // 2, dim), "0.bias": (dim // 2,), "3.weight": (1, dim // 2), "3.bias": (1,),
+        }.items()
+    }  # fmt: skip
+    if pickled:
+        torch.save(heads, folder / "classification_heads.pt")
+    else:
+        save_file(heads, folder / "classification_heads.safetensors")
+
+
+def colbert(folder: Path, *, residual: bool = True, attend: bool = False, **config: Any) -> None:
+    """ModernBERT and three projections, the second residual, as Reason-mxbai-colbert-v0.1 has them."""
+    tokenizer = tiny_tokenizers.byte_level(prefixes=["[Q] ", "[D] "])
+    torch.manual_seed(4)
+    body = shake(transformers.ModernBertModel(modernbert_config(tokenizer.get_vocab_size())))
+    body.save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=4096)
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]
+    for i, (inputs, outputs) in enumerate(((64, 96), (96, 96), (96, 32)), 1):
+        modules.append({"idx": i, "name": str(i), "path": f"{i}_Dense", "type": "pylate.models.Dense.Dense"})
+        (folder / f"{i}_Dense").mkdir(parents=True, exist_ok=True)
+        settings = {
+            "in_features": inputs,
+            "out_features": outputs,
+            "bias": False,
+            "activation_function": "torch.nn.modules.activation.GELU" if i == 1 else "torch.nn.modules.linear.Identity",
+            "use_residual": residual and i < 3,
+        }
+        tensors = {"linear.weight": torch.randn(outputs, inputs) / inputs**0.5}
+        if settings["use_residual"] and inputs != outputs:
+            tensors["residual.weight"] = torch.randn(outputs, inputs) / inputs**0.5
+        (folder / f"{i}_Dense" / "config.json").write_text(json.dumps(settings))
+        save_file(tensors, folder / f"{i}_Dense" / "model.safetensors")
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 127, "do_lower_case": True}))
+    told = {
+        "model_type": "ColBERT",
+        "query_prefix": "[Q] ",
+        "document_prefix": "[D] ",
+        "query_length": 150,
+        "document_length": 300,
+        "attend_to_expansion_tokens": attend,
+        "do_query_expansion": True,
+        "similarity_fn_name": "MaxSim",
+        "prompts": {},
+        "default_prompt_name": None,
+        "skiplist_words": list("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
+        "__version__": {"sentence_transformers": "5.0.0", "transformers": "4.57.6", "pytorch": "2.8.0"},
+    }
+    (folder / "config_sentence_transformers.json").write_text(json.dumps({**told, **config}))
+
+
+def bert(folder: Path) -> None:
+    tokenizer = tiny_tokenizers.wordpiece()
+    torch.manual_seed(5)
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+        intermediate_size=96, max_position_embeddings=640, num_labels=1, pad_token_id=0,
+        sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.0.0"},
+    )  # fmt: skip
+    shake(transformers.BertForSequenceClassification(config)).save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=640, inputs=["token_type_ids"])
+
+
+def xlm_roberta(folder: Path) -> None:
+    tokenizer = tiny_tokenizers.unigram()
+    torch.manual_seed(6)
+    config = transformers.XLMRobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+        intermediate_size=96, max_position_embeddings=642, num_labels=1, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+        type_vocab_size=1, layer_norm_eps=1e-5,
+    )  # fmt: skip
+    shake(transformers.XLMRobertaForSequenceClassification(config)).save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=640)
+
+
+def modernbert(folder: Path, *, pooling: str = "mean") -> None:
+    tokenizer = tiny_tokenizers.byte_level()
+    torch.manual_seed(7)
+    config = modernbert_config(tokenizer.get_vocab_size(), num_labels=1, classifier_pooling=pooling)
+    shake(transformers.ModernBertForSequenceClassification(config)).save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=4096)
+
+
+def module_stack(folder: Path) -> None:
+    """Pooling, Dense with GELU, LayerNorm, Dense to the score, as the Ettin rerankers have them."""
+    tokenizer = tiny_tokenizers.byte_level()
+    torch.manual_seed(8)
+    shake(transformers.ModernBertModel(modernbert_config(tokenizer.get_vocab_size()))).save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=4096)
+    package = "sentence_transformers"
+    layers: list[tuple[str, str, dict[str, Any], dict[str, torch.Tensor]]] = [
+        ("Pooling", f"{package}.models.Pooling", {"word_embedding_dimension": 64, "pooling_mode_cls_token": True}, {}),
+        (
+            "Dense", f"{package}.models.Dense",
+            {"in_features": 64, "out_features": 64, "bias": True,
+             "activation_function": "torch.nn.modules.activation.GELU"},
+            {"linear.weight": torch.randn(64, 64) / 8, "linear.bias": torch.randn(64)},
+        ),
+        (
+            "LayerNorm", f"{package}.models.LayerNorm", {"dimension": 64},
+            {"norm.weight": torch.rand(64) + 0.5, "norm.bias": torch.randn(64)},
+        ),
+        (
+            "Dense", f"{package}.models.Dense",
+            {"in_features": 64, "out_features": 1, "bias": True, "module_output_name": "scores",
+             "activation_function": "torch.nn.modules.linear.Identity"},
+            {"linear.weight": torch.randn(1, 64) / 8, "linear.bias": torch.randn(1)},
+        ),
+    ]  # fmt: skip
+    modules = [{"idx": 0, "name": "0", "path": "", "type": f"{package}.models.Transformer"}]
+    for i, (kind, type_, config, tensors) in enumerate(layers, 1):
+        own = folder / f"{i}_{kind}"
+        own.mkdir()
+        modules.append({"idx": i, "name": str(i), "path": own.name, "type": type_})
+        (own / "config.json").write_text(json.dumps(config))
+        if tensors:
+            save_file(tensors, own / "model.safetensors")
+    (folder / "modules.json").write_text(json.dumps(modules))
+    identity = {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity", "prompts": {}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(identity))
+
+
+def electra(folder: Path) -> None:
+    """An architecture without a builder, which is traced."""
+    tokenizer = tiny_tokenizers.wordpiece()
+    torch.manual_seed(9)
+    config = transformers.ElectraConfig(
+        vocab_size=tokenizer.get_vocab_size(), embedding_size=32, hidden_size=64, num_hidden_layers=2,
+        num_attention_heads=4, intermediate_size=96, max_position_embeddings=640, num_labels=1, pad_token_id=0,
+    )  # fmt: skip
+    shake(transformers.ElectraForSequenceClassification(config)).save_pretrained(folder)
+    tiny_tokenizers.save(tokenizer, folder, max_length=640, inputs=["token_type_ids"])
+
+
+def logit_score(folder: Path, *, false: int | None = None, chat: str = CHAT) -> None:
+    write_tiny(folder)
+    (folder / "chat_template.jinja").write_text(chat)
+    package = "sentence_transformers"
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": f"{package}.base.modules.transformer.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_LogitScore", "type": f"{package}.cross_encoder.modules.LogitScore"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_LogitScore").mkdir()
+    answers = {"true_token_id": 17, "false_token_id": false, "module_input_name": "causal_logits"}
+    (folder / "1_LogitScore" / "config.json").write_text(json.dumps(answers))
+    settings = {
+        "transformer_task": "text-generation",
+        "modality_config": {"message": {"method": "forward", "method_output_name": "logits", "format": "flat"}},
+        "module_output_name": "causal_logits",
+        "message_format": "flat",
+        "processing_kwargs": {"chat_template": {"add_generation_prompt": True}},
+    }
+    (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
+
+
+def qwen2_logit_score(folder: Path) -> None:
+    """Two answers, and Qwen2's biases."""
+    logit_score(folder, false=23)
+    tokenizer = tiny_tokenizers.qwen()
+    torch.manual_seed(10)
+    config = transformers.Qwen2Config(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=96, tie_word_embeddings=True, max_position_embeddings=4096,
+    )  # fmt: skip
+    shake(transformers.Qwen2ForCausalLM(config)).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def qwen3_embedding(folder: Path) -> None:
+    write_tiny(folder)
+    transformers.Qwen3Model.from_pretrained(folder).save_pretrained(folder)
+    package = "sentence_transformers.models"
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": f"{package}.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{package}.Pooling"},
+        {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{package}.Normalize"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    pooling = {"word_embedding_dimension": 64, "pooling_mode_lasttoken": True, "pooling_mode_mean_tokens": False}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    query = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+    prompts = {"prompts": {"query": query, "document": ""}, "similarity_fn_name": "cosine"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    # Qwen3-Embedding's tokenizer ends every text with the end-of-text token.
+    path = folder / "tokenizer.json"
+    data = json.loads(path.read_text())
+    end = next(token for token in data["added_tokens"] if token["content"] == "<|endoftext|>")
+    template = [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}]
+    data["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": template,
+        "pair": [*template, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [end["id"]], "tokens": ["<|endoftext|>"]}},
+    }
+    path.write_text(json.dumps(data))
+
+
+def _of(write: Callable[..., object], **arguments: Any) -> Callable[[Path], object]:
+    return lambda folder: write(folder, **arguments)
+
+
+NONE = FamilyOptions()
+TINY = {
+    "qwen3-reranker": Tiny(family="qwen3-reranker", write=qwen3_reranker),
+    "qwen3-reranker, classifier": Tiny(family="qwen3-reranker", write=qwen3_classifier),
+    "matrix-v6": Tiny(family="matrix-v6-reranker", write=matrix, options=NONE),
+    "matrix-v6, pickled": Tiny(family="matrix-v6-reranker", write=_of(matrix, pickled=True), options=NONE),
+    "mmbert, legacy": Tiny(family="mmbert-rerank", write=mmbert),
+    "mmbert, declared": Tiny(family="mmbert-rerank", write=_of(mmbert, declared=True, pickled=False)),
+    "colbert, mean": Tiny(family="colbert", write=colbert, options=FamilyOptions(masked_row="mean")),
+    "colbert, attending": Tiny(family="colbert", write=_of(colbert, attend=True), options=NONE),
+    "bert": Tiny(family="cross-encoder", write=bert),
+    "xlm-roberta": Tiny(family="cross-encoder", write=xlm_roberta),
+    "modernbert": Tiny(family="cross-encoder", write=modernbert),
+    "module stack": Tiny(family="cross-encoder", write=module_stack),
+    "electra, traced": Tiny(family="cross-encoder", write=electra),
+    "zerank": Tiny(family="zerank", write=logit_score),
+    "logit score, qwen2": Tiny(family="zerank", write=qwen2_logit_score),
+    "qwen3-embedding": Tiny(family="qwen3-embedding", write=qwen3_embedding),
+}
+if int(transformers.__version__.split(".")[0]) >= 5:
+    # The older release cannot give zeros.
+    TINY["colbert, zero"] = Tiny(family="colbert", write=colbert, options=FamilyOptions(masked_row="zero"))

@@ -1,0 +1,104 @@
+"""Small tokenizers of the kinds that encoders bring, trained on the golden texts."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from onnxrank.export.golden_pairs import FILLER, PAIRS
+
+TEXTS = [*PAIRS, *(text for texts in PAIRS.values() for text in texts), FILLER]
+
+
+def wordpiece() -> Tokenizer:
+    """Like BERT's: [CLS] a [SEP] b [SEP], with token types."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    _train(tokenizer, trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=_ids(tokenizer, "[CLS]", "[SEP]")
+    )
+    return tokenizer
+
+
+def unigram() -> Tokenizer:
+    """Like XLM-RoBERTa's: <s> a </s></s> b </s>, with control tokens among the pieces."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    _train(
+        tokenizer,
+        trainers.UnigramTrainer(vocab_size=700, special_tokens=special, unk_token="<unk>", show_progress=False),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=_ids(tokenizer, "<s>", "</s>")
+    )
+    return tokenizer
+
+
+def byte_level(*, prefixes: Sequence[str] = ()) -> Tokenizer:
+    """Like ModernBERT's: bytes, [CLS] a [SEP] b [SEP], and added tokens for runs of spaces."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    _train(
+        tokenizer,
+        trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+    )
+    tokenizer.add_tokens([AddedToken("    ", normalized=True, special=False)])
+    tokenizer.add_tokens([AddedToken(prefix, normalized=False) for prefix in prefixes])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=_ids(tokenizer, "[CLS]", "[SEP]")
+    )
+    return tokenizer
+
+
+def qwen() -> Tokenizer:
+    """Like Qwen2's: bytes behind its regular expression, no template, chat markers."""
+    pattern = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+        r"\s+(?!\S)|\s+"
+    )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    _train(tokenizer, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False))
+    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    return tokenizer
+
+
+def save(tokenizer: Tokenizer, folder: Path, *, max_length: int, inputs: Sequence[str] = ()) -> None:
+    """Write the tokenizer's files."""
+    bert = tokenizer.token_to_id("[CLS]") is not None
+    names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if bert else ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
+    keys = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_length,
+        "model_input_names": ["input_ids", *inputs, "attention_mask"],
+        **dict(zip(keys, names, strict=True)),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def _train(tokenizer: Tokenizer, trainer: trainers.Trainer) -> None:
+    tokenizer.train_from_iterator(TEXTS, trainer)
+
+
+def _ids(tokenizer: Tokenizer, *tokens: str) -> list[tuple[str, int]]:
+    return [(token, tokenizer.token_to_id(token)) for token in tokens]
