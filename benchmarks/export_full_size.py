@@ -14,7 +14,8 @@ import typer
 
 from benchmarks.full_size import write_checkpoint
 from onnxrank.console import show_json
-from onnxrank.export.exporter import Options, export
+from onnxrank.export.exporter import export
+from onnxrank.export.options import Options
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 from onnxrank.schema import write

@@ -33,8 +33,8 @@ def main(
     """Print seconds per request; lower is better. The instruction's cache is warm, the query's is not."""
     manifest = read_manifest(artifact)
     files = manifest.variants[variant]
-    assert files.packed and isinstance(manifest.kv_cache, KeyValueCache)
-    packed = PackedScorer(Session(artifact / files.packed, [CPU], None), manifest.kv_cache)
+    assert files.packed and isinstance(manifest.scoring.kv_cache, KeyValueCache)
+    packed = PackedScorer(Session(artifact / files.packed, [CPU], None), manifest.scoring.kv_cache)
     portable = Session(artifact / files.portable, [CPU], None)
     rng = np.random.default_rng(0)
     rows = []

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
-import ir_measures
-from ir_measures import MRR, P, nDCG
-
+from onnxrank.measures import RANKING
+from onnxrank.measures import measure as measure_run
 from onnxrank.reranker import Reranker
 
-MEASURES = {"nDCG@10": nDCG @ 10, "MRR@10": MRR @ 10, "top-1": P @ 1}
+# Names that people read, of the measures in RANKING.
+NAMES = ("nDCG@10", "MRR@10", "top-1")
 
 T = TypeVar("T", int, float)
 
@@ -29,8 +29,8 @@ def measure(relevance: list[list[int]], scores: list[list[float]]) -> dict[str, 
     """Return the measures of scores against relevance labels, each `[queries][candidates]`."""
     qrels = {str(query): _named(row) for query, row in enumerate(relevance)}
     run = {str(query): _named(row) for query, row in enumerate(scores)}
-    found = ir_measures.calc_aggregate(MEASURES.values(), qrels, run)
-    return {name: float(found[measure]) for name, measure in MEASURES.items()}
+    found = measure_run(qrels, run, RANKING)
+    return dict(zip(NAMES, found.values(), strict=True))
 
 
 def _named(row: list[T]) -> dict[str, T]:

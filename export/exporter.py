@@ -1,5 +1,6 @@
 """The way from a checkpoint to an artifact: oracle first, then graphs, then the proof, then the manifest."""
 
+import json
 import platform
 import shutil
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from onnxrank.export.oracle import record
 from onnxrank.export.save import save_graphs
 from onnxrank.export.sources import Source
 from onnxrank.export.staging import staged
-from onnxrank.export.tokenizer_file import read_tokenizer
+from onnxrank.export.tokenizer_file import read_tokenizer, settings
 from onnxrank.export.transformers_js import write_config
 from onnxrank.golden import Golden, write_golden
 from onnxrank.manifest import (
@@ -81,9 +82,13 @@ class _Job:
             self.plan.graphs.portable()
 
     def copy_texts(self) -> None:
-        for name in (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
+        for name in (TOKENIZER, "special_tokens_map.json", "chat_template.jinja"):
             if (self.source.folder / name).is_file():
                 shutil.copyfile(self.source.folder / name, self.folder / name)
+        # Other loaders of this folder cut texts by model_max_length, and the graph has no positions beyond max_length.
+        told = {**settings(self.checkpoint), "model_max_length": self.plan.scoring.max_length}
+        text = json.dumps(told, indent=2, ensure_ascii=False)
+        (self.folder / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
         write_config(self.checkpoint.config, self.options.variants, self.folder)
 
     def record_golden(self) -> Golden:
@@ -166,7 +171,7 @@ class _Job:
         artifact = Artifact(folder=self.folder, manifest=manifest, repository=None)
         with self.progress(f"proving {name}", len(golden.scored) * ways_of(variant)) as done:
             verification = verify_variant(artifact, variant, golden, done=done)
-        check_gates(name, verification, golden)
+        check_gates(name, verification)
         variant = replace(variant, parity=verification.parity, batch_effect=verification.batch_effect)
         manifest = replace(manifest, variants={**manifest.variants, name: variant})
         write_manifest(manifest, self.folder)

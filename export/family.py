@@ -45,7 +45,7 @@ class Torch:
     """What the reference code of a family gets: PyTorch's modules, the checkpoint and its own tokenizer.
 
     load(auto_class, **arguments) gives a transformers model of the checkpoint in evaluation mode that computes in
-    float32; widen(module) makes any module so.
+    float32.
     """
 
     torch: Any

@@ -73,6 +73,16 @@ class GraphBuilder:
         )
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="onnxrank")
 
+    def prepend(self, model: ir.Model, replacing: Mapping[str, ir.Value]) -> None:
+        """Put what was built in front of another model, whose inputs get the values that `replacing` names."""
+        graph = model.graph
+        for value in graph.inputs:
+            value.replace_all_uses_with(replacing[str(value.name)])
+        graph.inputs[:] = self._inputs
+        for value in self._tape.initializers:
+            graph.initializers[str(value.name)] = value
+        graph.insert_before(graph[0], self._tape.nodes)
+
     def _append(
         self,
         domain: str,

@@ -17,7 +17,7 @@ from typing import Any
 from onnxrank.errors import BackendError, CheckpointError
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.families import FAMILIES
-from onnxrank.export.family import Torch
+from onnxrank.export.family import Reference, Torch
 from onnxrank.export.options import FamilyOptions, Setting
 from onnxrank.export.sources import locate
 from onnxrank.export.tokenizer_file import read_tokenizer
@@ -86,22 +86,7 @@ def _serve() -> None:
     request = json.load(sys.stdin)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    folder = Path(request["folder"])
-    family = FAMILIES[request["family"]]
-    checkpoint = Checkpoint.open(folder)
-    options = FamilyOptions.of(request["options"])
-    reference = family.reference(
-        Torch(
-            torch=torch,
-            transformers=transformers,
-            folder=folder,
-            checkpoint=checkpoint,
-            options=options,
-            scoring=family.plan(checkpoint, read_tokenizer(folder), options).scoring,
-            tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
-            load=partial(_load, folder),
-        )
-    )
+    reference = reference_of(Path(request["folder"]), request["family"], FamilyOptions.of(request["options"]))
     pairs = []
     with torch.inference_mode():
         for asked in request["pairs"]:
@@ -114,6 +99,27 @@ def _serve() -> None:
             sys.stdout.flush()
     oracle = {"torch": torch.__version__, "transformers": transformers.__version__, "dtype": "float32"}
     sys.stdout.write(json.dumps({"oracle": oracle, "pairs": pairs}) + "\n")
+
+
+def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference:
+    """Return a family's reference code on a checkpoint, loaded into this process."""
+    import torch
+    import transformers
+
+    checkpoint = Checkpoint.open(folder)
+    plan = FAMILIES[family].plan(checkpoint, read_tokenizer(folder), options)
+    return FAMILIES[family].reference(
+        Torch(
+            torch=torch,
+            transformers=transformers,
+            folder=folder,
+            checkpoint=checkpoint,
+            options=options,
+            scoring=plan.scoring,
+            tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+            load=partial(_load, folder),
+        )
+    )
 
 
 def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from onnxrank.errors import CheckpointError
+from onnxrank.export.scratch import scratch
 
 
 @cache
@@ -18,18 +19,13 @@ def as_safetensors(path: Path) -> Path:
 
     Raises CheckpointError if the file holds anything but tensors in (one level of) dictionaries.
     """
-    target = Path(_scratch().name) / f"{path.parent.name}-{path.name}.safetensors"
+    target = Path(tempfile.mkdtemp(dir=scratch())) / f"{path.name}.safetensors"
     command = [sys.executable, "-m", "onnxrank.export.pickles", str(path), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
         raise CheckpointError(f"{path} cannot be read as weights alone, and is not run ({reason}).")
     return target
-
-
-@cache
-def _scratch() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="onnxrank-")
 
 
 def _convert(source: Path, target: Path) -> None:

@@ -7,15 +7,24 @@ norms that read it (attention's softmax scale acts on their output), and the sco
 import numpy as np
 import onnx_ir as ir
 
-from onnxrank.quantize.weights import WeightedNode, embedding_gathers, lazy, static_shape
+from onnxrank.quantize.weights import (
+    WeightedNode,
+    drop_unused_weights,
+    embedding_gathers,
+    initializer,
+    lazy,
+    static_shape,
+)
 
 HALF_OPS = {"MatMul", "GroupQueryAttention", "MultiHeadAttention", "QuickGelu", "RotaryEmbedding"}
 WHOLE_OPS = {"SkipSimplifiedLayerNormalization", "SkipLayerNormalization", "LayerNormalization"}
 # Whose outputs have a type of their own. All others compute in whatever float type their first float input has.
 TYPED_OPS = {
     "Shape": ir.DataType.INT64, "ArgMax": ir.DataType.INT64, "Equal": ir.DataType.BOOL, "Or": ir.DataType.BOOL,
-    "And": ir.DataType.BOOL, "LessOrEqual": ir.DataType.BOOL,
+    "And": ir.DataType.BOOL, "Not": ir.DataType.BOOL, "LessOrEqual": ir.DataType.BOOL,
+    "GreaterOrEqual": ir.DataType.BOOL, "Less": ir.DataType.BOOL, "Greater": ir.DataType.BOOL,
 }  # fmt: skip
+HALF_SUFFIX = ".float16"
 KEPT = ("residual stream", "layer norms", "score head")
 
 FLOAT, FLOAT16 = ir.DataType.FLOAT, ir.DataType.FLOAT16
@@ -44,6 +53,7 @@ def convert_float16(model: ir.Model, *, exclude: str | None = None) -> tuple[str
         else:
             converter.note(node, converter.dtype(node.inputs[0]))
     converter.settle_outputs()
+    drop_unused_weights(model)
     return KEPT
 
 
@@ -64,7 +74,7 @@ class _Converter:
 
     def embed(self, found: WeightedNode) -> None:
         """Store an embedding table as float16; the residual stream that starts there is float32."""
-        self._convert_weight(found.weight)
+        found.node.replace_input_with(0, self._half(found.weight))
         output = found.node.outputs[0]
         cast = ir.node("Cast", [output], {"to": FLOAT}, name=f"{output.name}.float32")
         cast.outputs[0].name = cast.name
@@ -110,8 +120,8 @@ class _Converter:
             self._model.graph.outputs[i] = final
 
     def _as(self, value: ir.Value, dtype: ir.DataType, before: ir.Node) -> ir.Value:
-        if dtype == FLOAT16 and value.is_initializer() and value.const_value is not None:
-            return self._convert_weight(value)
+        if dtype == FLOAT16 and value.is_initializer():
+            return self._half(value)
         if dtype == FLOAT16 and value.is_graph_input():
             value.type = ir.TensorType(FLOAT16)
             return value
@@ -122,9 +132,9 @@ class _Converter:
             self._casts[value, dtype] = cast.outputs[0]
         return self._casts[value, dtype]
 
-    def _convert_weight(self, value: ir.Value) -> ir.Value:
-        tensor, name = value.const_value, str(value.name)
+    def _half(self, value: ir.Value) -> ir.Value:
+        """A float16 twin of a weight: another node may read the weight itself."""
+        tensor, name = value.const_value, f"{value.name}{HALF_SUFFIX}"
         assert tensor is not None
-        value.const_value = lazy(name, FLOAT16, static_shape(tensor), lambda: tensor.numpy().astype(np.float16))
-        value.type = ir.TensorType(FLOAT16)
-        return value
+        half = lazy(name, FLOAT16, static_shape(tensor), lambda: tensor.numpy().astype(np.float16))
+        return initializer(self._model, name, half)

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from onnxrank.cascade import Cascade
 from onnxrank.embedder import Embedder
 from onnxrank.errors import (
     ArtifactError,
@@ -23,6 +24,7 @@ __version__ = version("onnxrank")
 __all__ = [
     "ArtifactError",
     "BackendError",
+    "Cascade",
     "CheckpointError",
     "Embedder",
     "HubError",

@@ -1,31 +1,40 @@
 """The `onnxrank` command: rank texts with an artifact, verify it, look into it."""
 
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from onnxrank import retrieval_cli
 from onnxrank.artifact import open_artifact
-from onnxrank.console import run, say, show_json, show_table
+from onnxrank.console import run, say, shorten, show_json, show_table
+from onnxrank.corpus import read_corpus
 from onnxrank.errors import InputError
 from onnxrank.golden import read_golden
+from onnxrank.late_interaction import LateInteraction
+from onnxrank.long_documents import CASES, POSITIONS, LongDocuments, long_document_rows, run_long_documents
 from onnxrank.manifest import Variant
 from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.progress import progress
+from onnxrank.records import Document, texts_of
 from onnxrank.reranker import Reranker
 from onnxrank.schema import write
 from onnxrank.verification import Verification, check_gates, repeat_oracle, verify_variant, ways_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
+app.add_typer(retrieval_cli.app)
+
 ArtifactArgument = Annotated[str, typer.Argument(help="Folder that export-model wrote, or a hub id.")]
 VariantOption = Annotated[
     str | None, typer.Option(help="fp32, fp16, int8, q4 or q4f16; the artifact's first by default.")
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside one operator.")]
+LayersOption = Annotated[int | None, typer.Option(help="Matryoshka model: stop after this many layers.")]
+DimOption = Annotated[int | None, typer.Option(help="Matryoshka model: use this many dimensions.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
@@ -37,9 +46,13 @@ def rank(
     texts: Annotated[list[str] | None, typer.Argument(help="Documents; or use --documents.")] = None,
     documents: Annotated[
         Path | None,
-        typer.Option(help="File with a document a line, or JSON Lines with a `text` each; - for stdin."),
+        typer.Option(
+            help="File with a document a line, or JSON Lines with a `text`, or fields such as `name`; - for stdin."
+        ),
     ] = None,
     variant: VariantOption = None,
+    layers: LayersOption = None,
+    dim: DimOption = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
     instruction: Annotated[str | None, typer.Option(help="What counts as relevant, in a sentence.")] = None,
     raw: Annotated[bool, typer.Option(help="Show raw logits instead of the model's scores.")] = False,
@@ -54,16 +67,30 @@ def rank(
 
     `onnxrank rank artifacts/demo "sort an array" --documents docs.txt --top-k 3`
     """
-    candidates = [*(texts or []), *(_read_documents(documents) if documents else [])]
-    reranker = Reranker(artifact, variant=variant, threads=threads, revision=revision, max_length=max_length)
-    hits = reranker.rank(
-        query,
-        candidates,
-        top_k=top_k,
-        return_documents=True,
-        instruction=instruction,
-        activation="identity" if raw else None,
-    )
+    candidates: list[Document] = [*(texts or []), *(_read_documents(documents) if documents else [])]
+    opened = open_artifact(artifact, revision=revision)
+    model: Reranker | LateInteraction
+    if opened.manifest.scoring.late_interaction:
+        model = LateInteraction(artifact, variant=variant, threads=threads, revision=revision)
+        hits = model.rank(query, texts_of(candidates, None, "documents"), top_k=top_k, return_documents=True)
+    else:
+        model = Reranker(
+            artifact,
+            variant=variant,
+            layers=layers,
+            dim=dim,
+            threads=threads,
+            revision=revision,
+            max_length=max_length,
+        )
+        hits = model.rank(
+            query,
+            candidates,
+            top_k=top_k,
+            return_documents=True,
+            instruction=instruction,
+            activation="identity" if raw else None,
+        )
     if as_json:
         show_json(hits)
         return
@@ -71,11 +98,11 @@ def rank(
         [
             str(i + 1),
             f"{hit['score']:.4f}",
-            escape(_shorten(hit["text"])) + (" [dim](cut)[/]" if hit["truncated"] else ""),
+            escape(shorten(hit["text"])) + (" [dim](cut)[/]" if hit["truncated"] else ""),
         ]
         for i, hit in enumerate(hits)
     ]
-    show_table(f"{query!r} ({reranker.manifest.name}, {reranker.variant})", ["", "score", "document"], rows)
+    show_table(f"{query!r} ({model.manifest.name}, {model.variant})", ["", "score", "document"], rows)
 
 
 @app.command()
@@ -109,7 +136,36 @@ def verify(
         rows = [row for name, r in results.items() for row in parity_rows(name, r.parity, r.batch_effect)]
         show_table(f"{opened.manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
     for name, result in results.items():
-        check_gates(name, result, golden)
+        check_gates(name, result)
+
+
+@app.command()
+def long_documents(
+    artifacts: Annotated[list[str], typer.Argument(help="Folders that export-model wrote, or hub ids.")],
+    max_length: Annotated[
+        list[int] | None, typer.Option(help="Cut prompts to this many tokens; several are compared.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Length of a document, about.")] = 1500,
+    variant: VariantOption = None,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the answer at the start and at the end of long documents: what is cut away cannot be found.
+
+    `onnxrank long-documents artifacts/mmbert-rerank --max-length 512 --max-length 8192`
+    """
+    results: dict[str, list[LongDocuments]] = {}
+    for artifact in artifacts:
+        limits: Sequence[int | None] = max_length or [None]
+        rerankers = [Reranker(artifact, variant=variant, threads=threads, max_length=limit) for limit in limits]
+        with progress(f"scoring {artifact}", len(rerankers) * len(CASES) * len(POSITIONS)) as done:
+            results[artifact] = [run_long_documents(reranker, tokens=tokens, done=done) for reranker in rerankers]
+    if as_json:
+        show_json({artifact: [write(result) for result in found] for artifact, found in results.items()})
+        return
+    rows = [row for artifact, found in results.items() for row in long_document_rows(artifact, found)]
+    columns = ["artifact", "max_length", *(f"answer at {position}" for position in POSITIONS), "documents cut"]
+    show_table(f"{len(CASES)} cases, documents of about {tokens} tokens", columns, rows)
 
 
 @app.command()
@@ -154,28 +210,11 @@ def _facts(variant: Variant) -> tuple[str, str]:
     return settings or "-", ", ".join(variant.kept_float32) or "-"
 
 
-def _read_documents(path: Path) -> list[str]:
+def _read_documents(path: Path) -> list[Document]:
+    if path.suffix == ".jsonl":
+        return [entry.document for entry in read_corpus(path)[0]]
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); give a UTF-8 text file.") from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    if path.suffix == ".jsonl":
-        return [_text_of(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
-    return lines
-
-
-def _text_of(line: str, place: str) -> str:
-    try:
-        entry: Any = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{place} is no JSON ({error}); give an object with a `text` on each line.") from error
-    text = entry.get("text") if isinstance(entry, dict) else entry
-    if not isinstance(text, str):
-        raise InputError(f"{place} has no `text` that is a string; give an object with a `text` on each line.")
-    return text
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 110 else f"{line[:109]}…"
+    return [line for line in text.splitlines() if line.strip()]

@@ -45,3 +45,14 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 def say(text: str) -> None:
     """Print a line of prose."""
     Console(highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a line of prose to standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def shorten(text: str) -> str:
+    """Return a text as one line that fits into a table."""
+    line = " ".join(text.split())
+    return line if len(line) <= 110 else f"{line[:109]}…"

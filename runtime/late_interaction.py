@@ -11,6 +11,7 @@ from onnxrank.embedder import TextModel
 from onnxrank.errors import ArtifactError
 from onnxrank.loading import check_texts, check_top_k
 from onnxrank.maxsim import maxsim
+from onnxrank.prompt import EncodedText
 from onnxrank.session import CPU
 
 
@@ -49,8 +50,10 @@ class LateInteraction(TextModel):
         Queries have a vector for every token and expansion token, documents for those not on the skip list.
         Raises InputError for texts that are not strings.
         """
-        encoded = self._encode(texts, is_query, None, special_tokens)
-        vectors = self._embed(encoded, True, show_progress_bar)
+        return self._vectors(self._encode(texts, is_query, None, special_tokens), is_query, show_progress_bar)
+
+    def _vectors(self, encoded: Sequence[EncodedText], is_query: bool, show: bool | None) -> list[NDArray[np.float32]]:
+        vectors = self._embed(encoded, True, show)
         if is_query:
             return vectors
         kept = [~np.isin(text.token_ids, self._skipped) for text in encoded]
@@ -66,20 +69,19 @@ class LateInteraction(TextModel):
         special_tokens: bool = False,
         show_progress_bar: bool | None = None,
     ) -> list[dict[str, Any]]:
-        """Return documents by falling MaxSim score, as dicts with `corpus_id`, `score` and, with
-        `return_documents`, `text`. Equal scores keep their input order.
+        """Return documents by falling MaxSim score, as dicts with `corpus_id`, `score`, `truncated`
+        (whether its end was cut to fit) and, with `return_documents`, `text`. Equal scores keep their input order.
 
         Where documents are embedded beforehand, `onnxrank.maxsim` scores them.
         """
         check_top_k(top_k)
         check_texts(documents, "documents")
         (query_vectors,) = self.encode([query], is_query=True, special_tokens=special_tokens)
-        vectors = self.encode(
-            documents, is_query=False, special_tokens=special_tokens, show_progress_bar=show_progress_bar
-        )
-        scores = maxsim(query_vectors, vectors)
+        encoded = self._encode(documents, False, None, special_tokens)
+        scores = maxsim(query_vectors, self._vectors(encoded, False, show_progress_bar))
         hits: list[dict[str, Any]] = [
-            {"corpus_id": int(i), "score": float(scores[i])} for i in np.argsort(-scores, kind="stable")[:top_k]
+            {"corpus_id": int(i), "score": float(scores[i]), "truncated": encoded[i].truncated}
+            for i in np.argsort(-scores, kind="stable")[:top_k]
         ]
         if return_documents:
             for hit in hits:

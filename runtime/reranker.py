@@ -73,12 +73,18 @@ class Reranker:
             kind = "LateInteraction" if scoring.late_interaction else "Embedder"
             raise ArtifactError(f"{source} embeds texts one by one; open it with `onnxrank.{kind}`.")
         self._prompt = scoring.prompt
-        self._encoder = PromptEncoder(loaded.tokenizer, scoring.prompt, limit(max_length, scoring.max_length))
+        self.max_length = limit(max_length, scoring.max_length)
+        self._encoder = PromptEncoder(loaded.tokenizer, scoring.prompt, self.max_length)
         path, self._column = _exit(loaded.variant, scoring.matryoshka, layers, dim)
         self._portable = loaded.session(path)
         self._packed: PackedScorer | None = None
         if loaded.variant.packed and scoring.kv_cache and loaded.on_cpu:
             self._packed = PackedScorer(loaded.session(loaded.variant.packed), scoring.kv_cache)
+
+    @property
+    def record_template(self) -> str | None:
+        """How the fields of a structured document become its text; None if this model reads plain texts only."""
+        return self._prompt.record
 
     def rank(
         self,

@@ -28,9 +28,11 @@ WAYS = (("right padding", False, BATCH_TOKENS), ("left padding", True, 512))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Parity with PyTorch per way of scoring, and the largest logit difference between these ways."""
+    """Parity with PyTorch per way of scoring, the standard deviation of the golden logits that each way is compared
+    with, and the largest logit difference between the ways of one exit."""
 
     parity: dict[str, Parity]
+    spread: dict[str, float]
     batch_effect: float
 
 
@@ -52,6 +54,7 @@ def verify_variant(
     job = _Job(artifact, variant, golden, threads, done)
     groups = list(by_query(pairs).values())
     parity: dict[str, Parity] = {}
+    spread: dict[str, float] = {}
     effect = 0.0
     for exit_, columns in _exits(scoring, expected).items():
         found = job.pairs(exit_) if scoring.prompt else job.texts()
@@ -59,8 +62,9 @@ def verify_variant(
             way: compare(columns, logits, groups, lambda x: activate(x, scoring.activation, scoring.logit_scale))
             for way, logits in found.items()
         }
+        spread |= dict.fromkeys(found, float(np.sqrt(columns.var(axis=0).mean())))
         effect = max(effect, *(float(np.abs(a - b).max()) for a in found.values() for b in found.values()))
-    return Verification(parity=parity, batch_effect=effect)
+    return Verification(parity=parity, spread=spread, batch_effect=effect)
 
 
 def ways_of(variant: Variant) -> int:
@@ -68,11 +72,10 @@ def ways_of(variant: Variant) -> int:
     return 2 * (1 + len(variant.exits)) + bool(variant.packed)
 
 
-def check_gates(name: str, verification: Verification, golden: Golden) -> None:
+def check_gates(name: str, verification: Verification) -> None:
     """Raise ParityError, naming variant, way, pair count and difference, where a variant strays too far."""
-    spread = float(np.std([pair.logits for pair in golden.scored if pair.logits is not None], axis=0).min())
     for way, parity in verification.parity.items():
-        if problem := TOLERANCES[name].problem(parity, spread):
+        if problem := TOLERANCES[name].problem(parity, verification.spread[way]):
             raise ParityError(f"{name} ({way}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from onnxrank.export.exporter import Options, export
+from onnxrank.export.exporter import export
+from onnxrank.export.options import Options
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 from tests.stand_in_hub import StandInHub

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from onnxrank.export.options import FamilyOptions
+from onnxrank.tolerances import Tolerance
 from tests import tiny_tokenizers
 from tests.tiny import write_tiny
 
@@ -25,7 +25,10 @@ MATRIX = {
     "pooling": "last_token",
     "max_len": 256,
     "activation": "identity",
-    "input_format": {"pair_template": "Query: {query}\nCapability: {capability}", "capability": "{name}: {description}"},
+    "input_format": {
+        "pair_template": "Query: {query}\nCapability: {capability}",
+        "capability": "{name}: {description}",
+    },
 }
 
 
@@ -38,14 +41,24 @@ class Tiny:
     options: FamilyOptions = field(default_factory=lambda: FamilyOptions(max_length=600))
 
 
-def shake(model: nn.Module, scale: float = 0.1) -> nn.Module:
-    """Give every parameter a random value: biases start at 0 and norms at 1, which would hide a missing one."""
+def shake(model: Any) -> Any:
+    """Give every parameter a random value: biases start at 0 and norms at 1, which would hide a missing one.
+
+    Attention is made to choose among tokens, and the feed-forward layers to add little: then the score depends on the
+    texts, and a quantized model ranks like the original.
+    """
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" in name.lower() and name.endswith("weight"):
                 parameter.uniform_(0.5, 1.5)
+            elif parameter.ndim == 1:
+                parameter.normal_(std=0.05)
+            elif "embed" in name:
+                parameter.normal_()
             else:
-                parameter.normal_(std=scale)
+                little = any(part in name for part in (".mlp.Wo", ".output.dense", "down_proj"))
+                attends = "attention" in name or "attn" in name
+                parameter.normal_(std=(0.2 if little and not attends else 1.5) * parameter.shape[1] ** -0.5)
     return model
 
 
@@ -242,7 +255,7 @@ def electra(folder: Path) -> None:
     tokenizer = tiny_tokenizers.wordpiece()
     torch.manual_seed(9)
     config = transformers.ElectraConfig(
-        vocab_size=tokenizer.get_vocab_size(), embedding_size=32, hidden_size=64, num_hidden_layers=2,
+        vocab_size=tokenizer.get_vocab_size(), embedding_size=128, hidden_size=128, num_hidden_layers=2,
         num_attention_heads=4, intermediate_size=96, max_position_embeddings=640, num_labels=1, pad_token_id=0,
     )  # fmt: skip
     shake(transformers.ElectraForSequenceClassification(config)).save_pretrained(folder)
@@ -280,7 +293,11 @@ def qwen2_logit_score(folder: Path) -> None:
         vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, intermediate_size=96, tie_word_embeddings=True, max_position_embeddings=4096,
     )  # fmt: skip
-    shake(transformers.Qwen2ForCausalLM(config)).save_pretrained(folder)
+    model = shake(transformers.Qwen2ForCausalLM(config))
+    with torch.no_grad():
+        # The table is the vocabulary's projection as well: as large as others' it would give logits in the tens.
+        model.model.embed_tokens.weight /= 8
+    model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
@@ -312,6 +329,22 @@ def qwen3_embedding(folder: Path) -> None:
         "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [end["id"]], "tokens": ["<|endoftext|>"]}},
     }
     path.write_text(json.dumps(data))
+
+
+_Q4 = Tolerance(
+    logit_difference=3.0, relative=True, kendall_tau=0.6, top1_agreement=0.5,
+    reason="64 random numbers a token: a weight's rounding is a tenth of it and nothing averages it out; a scale or a "
+    "layout that is wrong gives a tau near 0",
+)  # fmt: skip
+# For checkpoints of this size alone; float variants keep the product's own.
+TINY_TOLERANCES = {
+    "int8": Tolerance(
+        logit_difference=1.0, relative=True, kendall_tau=0.85, top1_agreement=0.75,
+        reason="likewise, with a hundredth of a weight's value",
+    ),
+    "q4": _Q4,
+    "q4f16": _Q4,
+}  # fmt: skip
 
 
 def _of(write: Callable[..., object], **arguments: Any) -> Callable[[Path], object]:

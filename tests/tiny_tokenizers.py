@@ -1,6 +1,8 @@
 """Small tokenizers of the kinds that encoders bring, trained on the golden texts."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,14 +28,16 @@ def wordpiece() -> Tokenizer:
 
 def unigram() -> Tokenizer:
     """Like XLM-RoBERTa's: <s> a </s></s> b </s>, with control tokens among the pieces."""
-    tokenizer = Tokenizer(models.Unigram())
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    # Not trained: the trainer's result differs from run to run. Words and characters, the rarer the less likely.
+    words = Counter(word for text in TEXTS for word in f" {text}".replace(" ", " \u2581").split())
+    pieces = [*sorted(words, key=lambda word: (-words[word], word)), *sorted({*"".join(TEXTS), "\u2581"} - {" "})]
+    vocabulary = [(piece, 0.0) for piece in special]
+    vocabulary += [(piece, -math.log(rank)) for rank, piece in enumerate(dict.fromkeys(pieces), 2)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=special.index("<unk>")))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    _train(
-        tokenizer,
-        trainers.UnigramTrainer(vocab_size=700, special_tokens=special, unk_token="<unk>", show_progress=False),
-    )
+    tokenizer.add_special_tokens(special)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=_ids(tokenizer, "<s>", "</s>")
     )
@@ -101,4 +105,5 @@ def _train(tokenizer: Tokenizer, trainer: trainers.Trainer) -> None:
 
 
 def _ids(tokenizer: Tokenizer, *tokens: str) -> list[tuple[str, int]]:
-    return [(token, tokenizer.token_to_id(token)) for token in tokens]
+    vocabulary = tokenizer.get_vocab()
+    return [(token, vocabulary[token]) for token in tokens]

@@ -93,11 +93,12 @@ def reference(torch: Torch) -> Reference:
 
 
 def _types(torch: Torch, ids: list[int]) -> list[int]:
-    """Token types of a pair: the first text ends with the separator, the second with the suffix."""
+    """Token types of a pair: the first text ends with the first separator."""
     prompt = torch.scoring.prompt
     assert prompt
     separator = list(prompt.separator_token_ids)
-    end = next(i for i in range(1, len(ids)) if ids[i : i + len(separator)] == separator) + len(separator)
+    ends = [i + len(separator) for i in range(len(ids)) if ids[i : i + len(separator)] == separator]
+    end = ends[0] if ends else len(ids)
     return [0] * end + [1] * (len(ids) - end)
 
 

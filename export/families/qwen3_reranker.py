@@ -77,15 +77,7 @@ def reference(torch: Torch) -> Reference:
     model = torch.load("AutoModelForSequenceClassification" if classifier else "AutoModelForCausalLM")
 
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
-        prefix = tokenizer.encode(PREFIX, add_special_tokens=False)
-        suffix = tokenizer.encode(SUFFIX, add_special_tokens=False)
-        body = tokenizer(
-            BODY.format(instruction=INSTRUCTION, query=query, document=document),
-            add_special_tokens=False,
-            truncation="longest_first",
-            max_length=torch.scoring.max_length - len(prefix) - len(suffix),
-        )
-        return [], [*prefix, *body["input_ids"], *suffix]
+        return [], reference_token_ids(tokenizer, query, document, torch.scoring.max_length)
 
     def score(query_ids: list[int], ids: list[int]) -> list[float]:
         input_ids = torch.torch.tensor([ids])
@@ -96,6 +88,19 @@ def reference(torch: Torch) -> Reference:
         return [float(logits[yes] - logits[no])]
 
     return Reference(encode=encode, score=score)
+
+
+def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: int) -> list[int]:
+    """The card's prompt, with a tokenizer of transformers."""
+    prefix = tokenizer.encode(PREFIX, add_special_tokens=False)
+    suffix = tokenizer.encode(SUFFIX, add_special_tokens=False)
+    body = tokenizer(
+        BODY.format(instruction=INSTRUCTION, query=query, document=document),
+        add_special_tokens=False,
+        truncation="longest_first",
+        max_length=max_length - len(prefix) - len(suffix),
+    )
+    return [*prefix, *body["input_ids"], *suffix]
 
 
 def _weight(checkpoint: Checkpoint, yes: int, no: int) -> Read:

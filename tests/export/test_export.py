@@ -15,8 +15,9 @@ from onnxrank import Reranker
 from onnxrank.cli import app as onnxrank_app
 from onnxrank.errors import RerankError
 from onnxrank.export.cli import app as export_app
-from onnxrank.export.exporter import Options, export
+from onnxrank.export.exporter import export
 from onnxrank.export.golden_pairs import PAIRS
+from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.export.sources import locate
 from onnxrank.golden import read_golden
 from onnxrank.manifest import Manifest, read_manifest
@@ -32,9 +33,11 @@ def run(
     *,
     force: bool = False,
     family: str | None = "qwen3-reranker",
+    max_length: int | None = None,
     **options: Any,
 ) -> Manifest:
-    return export(locate(str(source)), out, family=family, options=Options(**options), force=force, progress=progress)
+    chosen = Options(**options, family=FamilyOptions(max_length=max_length))
+    return export(locate(str(source)), out, family=family, options=chosen, force=force, progress=progress)
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_the_demo_is_proven_in_every_variant(demo_artifact: Path) -> None:
 def test_golden_pairs_span_languages_lengths_and_truncation(demo_artifact: Path) -> None:
     golden = read_golden(demo_artifact)
     lengths = [len(pair.token_ids) for pair in golden.pairs]
-    assert max(lengths) == read_manifest(demo_artifact).max_length
+    assert max(lengths) == read_manifest(demo_artifact).scoring.max_length
     assert golden.pairs[3].document == ""
     assert {"光合作用是什么？", "Explain gravity"} <= set(PAIRS)
     assert golden.oracle["dtype"] == "float32"
@@ -85,12 +88,12 @@ def test_pytorch_can_be_asked_again(demo_artifact: Path) -> None:
     golden = read_golden(demo_artifact)
     again = repeat_oracle(read_manifest(demo_artifact), golden, "demo")
     assert [pair.token_ids for pair in again.pairs] == [pair.token_ids for pair in golden.pairs]
-    assert again.scored[0].logit == pytest.approx(golden.scored[0].logit)
+    assert again.scored[0].logits == pytest.approx(golden.scored[0].logits)
 
 
 def test_lm_head_scores_like_the_folded_head(demo_artifact: Path, checkpoint: Path, tmp_path: Path) -> None:
     manifest = run(checkpoint, tmp_path / "lm", head="lm", variants=("fp32", "q4f16"), max_length=1024)
-    assert manifest.readout is not None and manifest.kv_cache is None
+    assert manifest.scoring.readout is not None and manifest.scoring.kv_cache is None
     pairs = [("sort an array", "sort(a): sorts"), ("sort an array", "mean(a): average of an array")]
     lm = Reranker(tmp_path / "lm", variant="fp32").score(pairs).logits
     np.testing.assert_allclose(lm, Reranker(demo_artifact, variant="fp32").score(pairs).logits, atol=1e-4)

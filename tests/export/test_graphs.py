@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures import qwen3
+from onnxrank.export.architectures.architecture import DecoderHead
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.decoder_inputs import Shape
+from onnxrank.export.heads import EXACT, linear_score
 from onnxrank.export.save import save_graphs
 from onnxrank.packed import PackedScorer
 from onnxrank.portable import score
@@ -24,7 +26,6 @@ from tests.tiny import CONFIGS, VOCABULARY, torch_logits, write_tiny
 
 YES, NO = 17, 23
 LENGTHS = (1, 2, 5, 33, 64, 65, 100, 128, 7)
-EXACT = frozenset({"score.weight"})
 
 
 def score_weight(checkpoint: Checkpoint) -> NDArray[np.float32]:
@@ -33,9 +34,15 @@ def score_weight(checkpoint: Checkpoint) -> NDArray[np.float32]:
     return difference
 
 
+def head(checkpoint: Checkpoint, shape: Shape = Shape.PORTABLE) -> DecoderHead:
+    if shape is Shape.LM:
+        return qwen3.vocabulary_head(checkpoint)
+    return linear_score(checkpoint.config["hidden_size"], partial(score_weight, checkpoint))
+
+
 def build(folder: Path, shape: Shape, variant: str = "fp32", max_length: int = 16384) -> ir.Model:
     checkpoint = Checkpoint.open(folder)
-    model = qwen3.build(checkpoint, shape=shape, max_length=max_length, score_weight=partial(score_weight, checkpoint))
+    model = qwen3.build(checkpoint, shape, max_length, head(checkpoint, shape))
     apply_variant(model, variant, exclude=EXACT)
     return model
 
@@ -61,7 +68,7 @@ def test_portable_is_pytorch_on_either_padding_side(folder: Path, tmp_path: Path
     portable = session(folder, Shape.PORTABLE, tmp_path)
     for left in (False, True):
         for budget in (1, 10_000):
-            found = score(portable, sequences, pad_token_id=0, readout=None, pad_left=left, batch_tokens=budget)
+            found = score(portable, sequences, pad_token_id=0, pad_left=left, batch_tokens=budget)[:, 0]
             np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
@@ -71,14 +78,14 @@ def test_packed_is_pytorch_one_by_one(folder: Path, tmp_path: Path) -> None:
     checkpoint = Checkpoint.open(folder)
     scorer = PackedScorer(session(folder, Shape.PACKED, tmp_path), qwen3.cache(checkpoint))
     for budget in (1, 150, 10_000):
-        found = scorer.score(tuple(instruction), tuple(query), documents, pack_tokens=budget)
+        found = scorer.score(tuple(instruction), tuple(query), documents, pack_tokens=budget)[:, 0]
         np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_eight_thousand_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
     sequences = random_ids((8192,))
     expected = torch_logits(tiny_checkpoint, sequences, YES, NO)
-    found = score(session(tiny_checkpoint, Shape.PORTABLE, tmp_path), sequences, pad_token_id=0, readout=None)
+    found = score(session(tiny_checkpoint, Shape.PORTABLE, tmp_path), sequences, pad_token_id=0)[:, 0]
     np.testing.assert_allclose(found, expected, atol=5e-5)
 
 
@@ -199,7 +206,7 @@ def test_a_missing_or_misshapen_tensor_is_named_before_any_is_read(tiny_checkpoi
     checkpoint = Checkpoint.open(tiny_checkpoint)
     checkpoint.config["num_hidden_layers"] = 4
     with pytest.raises(CheckpointError, match=r"no tensor 'model\.layers\.3\."):
-        qwen3.build(checkpoint, shape=Shape.PORTABLE, max_length=64, score_weight=partial(score_weight, checkpoint))
+        qwen3.build(checkpoint, Shape.PORTABLE, 64, head(checkpoint))
     checkpoint.config.update(num_hidden_layers=3, intermediate_size=97)
     with pytest.raises(CheckpointError, match=r"has shape \[96, 64\], and config.json makes it \[97, 64\]"):
-        qwen3.build(checkpoint, shape=Shape.PORTABLE, max_length=64, score_weight=partial(score_weight, checkpoint))
+        qwen3.build(checkpoint, Shape.PORTABLE, 64, head(checkpoint))

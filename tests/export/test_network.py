@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from onnxrank import Reranker
-from onnxrank.export.exporter import Options, export
+from onnxrank.export.exporter import export
+from onnxrank.export.options import Options
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 

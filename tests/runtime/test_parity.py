@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from onnxrank.activation import activate
 from onnxrank.parity import compare, kendall_tau
 from onnxrank.tolerances import TOLERANCES
+
+
+def unchanged(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return logits
 
 
 def test_kendall_tau_is_scipys() -> None:
@@ -17,7 +22,7 @@ def test_kendall_tau_is_scipys() -> None:
 def test_compare_measures_the_worst_pair_and_each_querys_first() -> None:
     expected = np.array([2.0, 1.0, -1.0, 0.0, 5.0], np.float32)
     found = np.array([2.0, 2.5, -1.0, 0.0, 5.0], np.float32)
-    parity = compare(expected, found, [[0, 1], [2, 3], [4]], "identity")
+    parity = compare(expected, found, [[0, 1], [2, 3], [4]], unchanged)
     assert parity.max_logit_difference == 1.5
     assert parity.top1_agreement == 0.5
     assert parity.kendall_tau == pytest.approx(0.8)
@@ -25,7 +30,7 @@ def test_compare_measures_the_worst_pair_and_each_querys_first() -> None:
 
 def test_a_gate_catches_nan() -> None:
     scores = np.array([1.0, 2.0], np.float32)
-    parity = compare(scores, np.array([np.nan, 2.0], np.float32), [[0, 1]], "identity")
+    parity = compare(scores, np.array([np.nan, 2.0], np.float32), [[0, 1]], unchanged)
     assert all(tolerance.problem(parity, 1.0) for tolerance in TOLERANCES.values())
 
 

@@ -1,0 +1,192 @@
+"""`Cascade`: retrieve by one vector per document, then rerank the best; the corpus is embedded once and kept on disk.
+
+The vectors lie in a flat faiss index, in float16: exact search, 2 kB a document at 1,024 dimensions.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.embedder import Embedder
+from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
+from onnxrank.loading import check_texts, check_top_k
+from onnxrank.progress import progress
+from onnxrank.records import Document, texts_of
+from onnxrank.reranker import Reranker
+from onnxrank.schema import SchemaError, read, write
+
+CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
+FORMAT = 1
+# Documents embedded before their vectors go into the index: bounds the memory of indexing.
+CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexCard:
+    """What an index on disk was made with; `retriever` is the artifact's source and variant."""
+
+    format: int
+    retriever: str
+    documents: int
+    dim: int
+
+
+class Cascade:
+    """A corpus, its vectors, a retriever and, if reranking is wanted, a reranker."""
+
+    def __init__(self, retriever: Embedder, reranker: Reranker | None = None) -> None:
+        """Raises BackendError if faiss is not installed."""
+        self._faiss = _faiss()
+        self.retriever = retriever
+        self.reranker = reranker
+        self.texts: list[str] = []
+        self._vectors: Any = None
+
+    def index(self, corpus: Sequence[Document], *, show_progress_bar: bool | None = None) -> None:
+        """Embed a corpus, in the place of the one before. `corpus_id` in results is an index into it.
+
+        Documents with fields become texts as the reranker reads them.
+        Raises InputError for an empty corpus or a document that is no text.
+        """
+        texts = self._texts(corpus)
+        if not texts:
+            raise InputError("corpus is empty; give at least one document.")
+        vectors: Any = None
+        with progress("indexing", len(texts), show_progress_bar) as done:
+            for start in range(0, len(texts), CHUNK):
+                chunk = self.retriever.encode(texts[start : start + CHUNK], is_query=False, show_progress_bar=False)
+                if vectors is None:
+                    vectors = _empty_index(self._faiss, chunk.shape[1])
+                vectors.add(chunk)
+                done(len(chunk))
+        self.texts, self._vectors = texts, vectors
+
+    def retrieve(self, query: str, *, top_k: int = 50, instruction: str | None = None) -> list[dict[str, Any]]:
+        """Return the nearest documents, as dicts with `corpus_id`, `score` (cosine similarity) and `text`."""
+        check_top_k(top_k)
+        check_texts([query], "query")
+        vector = self.retriever.encode([query], is_query=True, instruction=instruction)
+        scores, ids = self._search(vector, min(top_k, len(self.texts)))
+        return [
+            {"corpus_id": int(i), "score": float(score), "text": self.texts[i]}
+            for i, score in zip(ids[0], scores[0], strict=True)
+        ]
+
+    def search(
+        self, query: str, *, top_k: int = 10, retrieve: int = 50, instruction: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the `top_k` best of `retrieve` retrieved documents, as dicts with `corpus_id`, `score` (the
+        reranker's), `truncated`, `retrieval_score` and `text`.
+
+        instruction: what counts as relevant, for the reranker. Raises InputError without a reranker or a corpus.
+        """
+        if self.reranker is None:
+            raise InputError("this cascade has no reranker; give one, or call `retrieve`.")
+        found = self.retrieve(query, top_k=retrieve)
+        ranked = self.reranker.rank(query, [hit["text"] for hit in found], top_k=top_k, instruction=instruction)
+        return [
+            {
+                **hit,
+                "corpus_id": found[hit["corpus_id"]]["corpus_id"],
+                "retrieval_score": found[hit["corpus_id"]]["score"],
+                "text": found[hit["corpus_id"]]["text"],
+            }
+            for hit in ranked
+        ]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the index; an index that is already there is replaced in one rename.
+
+        Raises OutputError if the folder holds something else, InputError without a corpus.
+        """
+        self._require_corpus()
+        target = Path(folder)
+        if target.exists() and not (target / CARD).is_file():
+            raise OutputError(f"{target} exists and is no index; choose another folder.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            made = Path(scratch) / "index"
+            made.mkdir()
+            self._faiss.write_index(self._vectors, str(made / VECTORS))
+            lines = (json.dumps(text, ensure_ascii=False) + "\n" for text in self.texts)
+            (made / TEXTS).write_text("".join(lines), encoding="utf-8")
+            card = IndexCard(
+                format=FORMAT,
+                retriever=_identity(self.retriever),
+                documents=len(self.texts),
+                dim=int(self._vectors.d),
+            )
+            (made / CARD).write_text(json.dumps(write(card), indent=1) + "\n", encoding="utf-8")
+            if target.exists():
+                target.rename(Path(scratch) / "old")
+            shutil.move(made, target)
+
+    def load(self, folder: str | Path) -> None:
+        """Read an index that `save` wrote, in the place of the corpus before.
+
+        Raises ArtifactError if it is none, is damaged, or was made with another retriever.
+        """
+        source = Path(folder)
+        try:
+            card = read(IndexCard, json.loads((source / CARD).read_text(encoding="utf-8")))
+            texts = [json.loads(line) for line in (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]]
+        except (OSError, ValueError, SchemaError) as error:
+            raise ArtifactError(f"{source} is no index ({error}); make one with `onnxrank index`.") from error
+        if card.retriever != _identity(self.retriever):
+            raise ArtifactError(
+                f"{source} was made with {card.retriever}, and this retriever is {_identity(self.retriever)}; "
+                "open that one, or index the corpus again."
+            )
+        try:
+            vectors = self._faiss.read_index(str(source / VECTORS))
+        except RuntimeError as error:  # faiss raises nothing finer
+            raise ArtifactError(f"{source / VECTORS} cannot be read; index the corpus again.") from error
+        if not vectors.ntotal == len(texts) == card.documents or vectors.d != card.dim:
+            raise ArtifactError(f"{source} is damaged: its files disagree; index the corpus again.")
+        self.texts, self._vectors = texts, vectors
+
+    def check_corpus(self, corpus: Sequence[Document]) -> None:
+        """Raise InputError unless the index was made of these documents."""
+        if self._texts(corpus) != self.texts:
+            raise InputError("the index was made of another corpus; index this one, or give the corpus it was made of.")
+
+    def _texts(self, corpus: Sequence[Document]) -> list[str]:
+        check_texts([] if not isinstance(corpus, str) else corpus, "corpus")
+        texts = texts_of(corpus, self.reranker.record_template if self.reranker else None, "corpus")
+        check_texts(texts, "corpus")
+        return texts
+
+    def _search(self, vector: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        self._require_corpus()
+        scores, ids = self._vectors.search(vector, count)
+        return scores, ids
+
+    def _require_corpus(self) -> None:
+        if self._vectors is None:
+            raise InputError("this cascade has no corpus; call `index` or `load` first.")
+
+
+def _identity(retriever: Embedder) -> str:
+    source = retriever.manifest.source
+    return f"{source.id}{f'@{source.revision}' if source.revision else ''} ({retriever.variant})"
+
+
+def _empty_index(faiss: Any, dim: int) -> Any:
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise BackendError(
+            "the index needs faiss, which is not installed: `pip install onnxrank[retrieval]`."
+        ) from error
+    return faiss

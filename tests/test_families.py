@@ -1,0 +1,211 @@
+"""Every family, on tiny random checkpoints: exported in every variant, held to PyTorch, opened and used.
+
+`tests/tiny_families.py` lists the checkpoints; a family without one fails here.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+import onnxrank.tolerances
+from onnxrank import Embedder, LateInteraction, Reranker
+from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.exporter import export, find_family
+from onnxrank.export.families import FAMILIES
+from onnxrank.export.heads import EXACT
+from onnxrank.export.options import Options
+from onnxrank.export.oracle import reference_of
+from onnxrank.export.sources import locate
+from onnxrank.manifest import Manifest, read_manifest, write_manifest
+from onnxrank.maxsim import maxsim
+from onnxrank.portable import embed, score
+from onnxrank.progress import progress
+from onnxrank.quantize.variants import VARIANTS
+from onnxrank.session import CPU, Session
+from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
+
+# Around the window of a sliding layer, twice that, and 8 windows; the last row of a batch is a third as long.
+LENGTHS = (1, 2, 63, 64, 65, 127, 128, 129, 512, 171)
+# What ONNX Runtime's extended optimizations make of patterns that were not built fused.
+FUSED = {
+    "GroupQueryAttention", "MultiHeadAttention", "Attention", "SimplifiedLayerNormalization", "LayerNormalization",
+    "SkipSimplifiedLayerNormalization", "SkipLayerNormalization", "QuickGelu", "Gelu", "FastGelu", "BiasGelu",
+    "RotaryEmbedding", "MatMulNBits", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMulInteger",
+    "DynamicQuantizeLinear", "EmbedLayerNormalization",
+}  # fmt: skip
+# Not certain from the checkpoint alone, by design: without a chat template, and without a builder.
+NAMED_BY_HAND = {"qwen3-reranker", "qwen3-reranker, classifier", "electra, traced"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    name: str
+    tiny: Tiny
+    checkpoint: Path
+    folder: Path
+
+    @property
+    def manifest(self) -> Manifest:
+        return read_manifest(self.folder)
+
+
+@pytest.fixture(scope="module", params=TINY)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """One tiny checkpoint in every variant; exported once, by whichever process comes first."""
+    name: str = request.param
+    tiny = TINY[name]
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.mktemp("families")
+    place = shared / name.replace(" ", "-").replace(",", "")
+    with FileLock(f"{place}.lock"), pytest.MonkeyPatch.context() as patch:
+        for variant, tolerance in TINY_TOLERANCES.items():
+            patch.setitem(onnxrank.tolerances.TOLERANCES, variant, tolerance)
+        if not (place / "artifact").exists():
+            (place / "checkpoint").mkdir(parents=True)
+            tiny.write(place / "checkpoint")
+            options = Options(variants=tuple(VARIANTS), family=tiny.options)
+            source = locate(str(place / "checkpoint"))
+            export(source, place / "artifact", family=tiny.family, options=options, force=False, progress=progress)
+    return Exported(name, tiny, place / "checkpoint", place / "artifact")
+
+
+def test_every_family_has_a_checkpoint_here() -> None:
+    assert {tiny.family for tiny in TINY.values()} == set(FAMILIES)
+
+
+def test_the_family_is_found_where_that_is_certain(exported: Exported) -> None:
+    checkpoint = Checkpoint.open(exported.checkpoint)
+    found = [family.name for family in FAMILIES.values() if family.recognises(checkpoint)]
+    assert found == ([] if exported.name in NAMED_BY_HAND else [exported.tiny.family])
+    if found:
+        assert find_family(None, checkpoint).name == exported.tiny.family
+
+
+def test_float32_is_pytorch(exported: Exported) -> None:
+    manifest = exported.manifest
+    late = manifest.scoring.late_interaction
+    # MaxSim adds up one similarity per vector of the query.
+    summed = manifest.scoring.texts.query.max_length if late and manifest.scoring.texts else 1
+    for parity in manifest.variants["fp32"].parity.values():
+        assert parity.pairs >= 19
+        assert parity.max_logit_difference <= 1e-5 * summed
+        assert parity.kendall_tau == 1.0
+
+
+def test_any_length_on_either_padding_side_is_pytorch(exported: Exported) -> None:
+    scoring = exported.manifest.scoring
+    reference = reference_of(exported.checkpoint, exported.tiny.family, exported.tiny.options)
+    rng = np.random.default_rng(0)
+    tokens = min(400, Tokenizer.from_file(str(exported.checkpoint / "tokenizer.json")).get_vocab_size())
+    sequences = [rng.integers(5, tokens, n).tolist() for n in LENGTHS if n <= scoring.max_length]
+    session = Session(exported.folder / exported.manifest.variants["fp32"].portable, [CPU], None)
+    query = rng.integers(5, tokens, 20).tolist() if scoring.texts else []
+    if scoring.late_interaction and scoring.late_interaction.expansion and scoring.texts:
+        query += [scoring.late_interaction.expansion.token_id] * (scoring.texts.query.max_length - len(query))
+    with torch.inference_mode():
+        expected = np.array([reference.score(query, ids) for ids in sequences], np.float32)
+    for left in (False, True):
+        found = score_ids(session, exported, query, sequences, left)
+        # Random ids give larger logits than texts do: differences are relative to them.
+        scale = max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(found / scale, expected[:, : found.shape[1]] / scale, atol=1e-5)
+
+
+def score_ids(
+    session: Session, exported: Exported, query: list[int], sequences: Sequence[list[int]], left: bool
+) -> NDArray[np.float32]:
+    """All sequences in one padded batch."""
+    scoring = exported.manifest.scoring
+    if scoring.prompt:
+        separator = list(scoring.prompt.separator_token_ids)
+        starts = [
+            next((i + len(separator) for i in range(len(ids)) if ids[i : i + len(separator)] == separator), len(ids))
+            for ids in sequences
+        ]
+        return score(
+            session, sequences, pad_token_id=scoring.pad_token_id, second_starts=starts, pad_left=left,
+            batch_tokens=100_000,
+        )  # fmt: skip
+    late = scoring.late_interaction
+    attended = len(query)
+    if late and late.expansion and not late.expansion.attend:
+        attended = 20
+    settings = {"pad_token_id": scoring.pad_token_id, "pad_left": left, "batch_tokens": 100_000}
+    per_token = late is not None
+    (asked,) = embed(session, [query], per_token=per_token, attended=[attended], **settings)  # type: ignore[arg-type]
+    answers = embed(session, sequences, per_token=per_token, **settings)  # type: ignore[arg-type]
+    if not late:
+        return np.array([[asked @ answer] for answer in answers], np.float32)
+    kept = [rows[~np.isin(ids, late.skip_token_ids)] for ids, rows in zip(sequences, answers, strict=True)]
+    return maxsim(asked, kept)[:, None]
+
+
+def test_every_variant_is_proven_and_used(exported: Exported) -> None:
+    manifest = exported.manifest
+    assert list(manifest.variants) == list(VARIANTS)
+    documents = ["Beijing has been the capital since 1949.", "", "Bread is baked from flour."]
+    for name in VARIANTS:
+        if manifest.scoring.prompt:
+            hits = Reranker(exported.folder, variant=name).rank("the capital of China", documents)
+        elif manifest.scoring.late_interaction:
+            hits = LateInteraction(exported.folder, variant=name).rank("the capital of China", documents)
+        else:
+            vectors = Embedder(exported.folder, variant=name).encode(documents, is_query=False)
+            np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+            continue
+        assert sorted(hit["corpus_id"] for hit in hits) == [0, 1, 2]
+        assert all(np.isfinite(hit["score"]) for hit in hits)
+
+
+def test_the_manifest_survives_a_round_trip(exported: Exported, tmp_path: Path) -> None:
+    write_manifest(exported.manifest, tmp_path)
+    assert read_manifest(tmp_path) == exported.manifest
+
+
+def graphs_of(manifest: Manifest, variant: str) -> list[str]:
+    files = manifest.variants[variant]
+    return [files.portable, *([files.packed] if files.packed else []), *files.exits.values()]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_onnx_runtime_finds_nothing_left_to_fuse(exported: Exported, tmp_path: Path, variant: str) -> None:
+    if exported.manifest.traced:
+        assert exported.name == "electra, traced"  # what PyTorch's tracer leaves unfused stays so
+        return
+    for path in graphs_of(exported.manifest, variant):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+        onnxruntime.InferenceSession(exported.folder / path, options, providers=[CPU])
+        before, after = (
+            Counter(node.op_type for node in onnx.load(p, load_external_data=False).graph.node if node.op_type in FUSED)
+            for p in (exported.folder / path, tmp_path / "optimized.onnx")
+        )
+        if VARIANTS[variant].half:
+            # The CPU has no float16 kernels of these, and spells them out; GPUs have them.
+            for op in ("QuickGelu", "BiasGelu", "Gelu"):
+                before.pop(op, None), after.pop(op, None)
+        assert after == before, path
+
+
+@pytest.mark.parametrize("variant", ["int8", "q4", "q4f16"])
+def test_only_the_head_stays_unquantized(exported: Exported, variant: str) -> None:
+    if exported.manifest.traced:
+        return  # its tracer names weights by number, and the head is a Gemm
+    for path in graphs_of(exported.manifest, variant):
+        graph = onnx.load(exported.folder / path, load_external_data=False).graph
+        weights = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
+        left = {node.input[1] for node in graph.node if node.op_type == "MatMul"} & weights
+        assert all(name.startswith(EXACT) for name in left), path
