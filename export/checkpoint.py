@@ -20,6 +20,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 # The one pickle that stands for a whole checkpoint; read as weights alone, and only where there is nothing better.
 LEGACY = "final.pt"
+# Another beside the weights, of a few megabytes.
+LEGACY_HEADS = "classification_heads.pt"
 FLOATS = ("BF16", "F16", "F32")
 
 

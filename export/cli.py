@@ -153,5 +153,5 @@ def _list(as_json: bool) -> None:
         return
     rows = [[n, a.repo_id or "inside this package", a.family, a.parameters, a.licence] for n, a in ALIASES.items()]
     show_table("aliases", ["alias", "checkpoint", "family", "parameters", "licence"], rows)
-    families = [[f.name, ", ".join(f.model_types) or "any", f.description] for f in FAMILIES.values()]
+    families = [[f.name, f.comes_as(), f.description] for f in FAMILIES.values()]
     show_table("families (--family)", ["family", "model_type", "what it is"], families)

@@ -79,7 +79,8 @@ class _Job:
             raise InputError(f"--head lm is for causal language models, and family {self.family.name} is none.")
         if not self.plan.traced:
             # Weights stay unread, so this only checks the config and every tensor's shape, before the oracle's minutes.
-            self.plan.graphs.portable()
+            for build in (self.plan.graphs.portable, *self.plan.graphs.exits.values()):
+                build()
 
     def copy_texts(self) -> None:
         for name in (TOKENIZER, "special_tokens_map.json", "chat_template.jinja"):
@@ -209,9 +210,9 @@ def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
     if name not in FAMILIES:
         raise InputError(f"--family {name!r} is unknown; the families are {', '.join(FAMILIES)}.")
     family, model_type = FAMILIES[name], checkpoint.config.get("model_type")
-    if family.model_types and model_type not in family.model_types:
+    if model_type in family.never or (family.model_types and model_type not in family.model_types):
         raise UnsupportedError(
-            f"config.json has model_type {model_type!r}, and family {name} comes as {', '.join(family.model_types)}; "
+            f"config.json has model_type {model_type!r}, and family {name} comes as {family.comes_as()}; "
             "name the family this checkpoint belongs to."
         )
     return family

@@ -78,8 +78,9 @@ class Reference:
 class Family:
     """One family.
 
-    model_types: the architectures (config.json's model_type) it comes in; empty for any. options: the names in
-    FamilyOptions that it takes besides max_length. recognises(checkpoint): whether it is certainly of this family.
+    model_types: the architectures (config.json's model_type) it comes in; empty for any but those in `never`. options:
+    the names in FamilyOptions that it takes besides max_length. recognises(checkpoint): whether it is certainly of
+    this family.
     """
 
     name: str
@@ -89,3 +90,8 @@ class Family:
     recognises: Callable[[Checkpoint], bool]
     plan: Callable[[Checkpoint, Tokenizer, FamilyOptions], Plan]
     reference: Callable[[Torch], Reference]
+    never: Set[str] = frozenset()
+
+    def comes_as(self) -> str:
+        """Return its architectures in words."""
+        return ", ".join(self.model_types) or f"any but {', '.join(sorted(self.never))}"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxrank.errors import InputError
+from onnxrank.export.checkpoint import LEGACY_HEADS
 from onnxrank.hub import looks_like_repo_id, snapshot
 
-# Never a pickle (.bin, .pt, .pkl): loading one can run code. The hub client's * crosses slashes.
+# No pickles, for loading one can run code, but the small one that a family reads as weights alone. The hub client's *
+# crosses slashes.
 PATTERNS = (
     "config.json",
     "generation_config.json",
@@ -26,8 +28,11 @@ PATTERNS = (
     "modules.json",
     "config_sentence_transformers.json",
     "sentence_bert_config.json",
+    "matryoshka_config.json",
     "*/config.json",
+    LEGACY_HEADS,
 )
+UNSTATED = "not stated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +57,24 @@ class Source:
     licence: str | None
 
 
-def _qwen(size: str) -> Alias:
-    return Alias(repo_id=f"Qwen/Qwen3-Reranker-{size}", family="qwen3-reranker", licence="apache-2.0", parameters=size)
+def _alias(repo_id: str | None, family: str, parameters: str, licence: str = "apache-2.0") -> Alias:
+    return Alias(repo_id=repo_id, family=family, licence=licence, parameters=parameters)
 
 
 ALIASES = {
-    "demo": Alias(repo_id=None, family="qwen3-reranker", licence="apache-2.0", parameters="1.4M"),
-    "qwen3-reranker": _qwen("0.6B"),
-    "qwen3-reranker-4b": _qwen("4B"),
-    "qwen3-reranker-8b": _qwen("8B"),
+    "demo": _alias(None, "qwen3-reranker", "1.4M"),
+    "qwen3-reranker": _alias("Qwen/Qwen3-Reranker-0.6B", "qwen3-reranker", "0.6B"),
+    "qwen3-reranker-4b": _alias("Qwen/Qwen3-Reranker-4B", "qwen3-reranker", "4B"),
+    "qwen3-reranker-8b": _alias("Qwen/Qwen3-Reranker-8B", "qwen3-reranker", "8B"),
+    "matrix-v6-reranker": _alias("hyperspaceai/matrix-v6-reranker", "matrix-v6-reranker", "0.6B", UNSTATED),
+    "mmbert-rerank": _alias("llm-semantic-router/mmbert-rerank-32k-2d-matryoshka", "mmbert-rerank", "308M"),
+    "reason-mxbai-colbert": _alias("DataScience-UIBK/Reason-mxbai-colbert-v0.1-32m", "colbert", "32M", UNSTATED),
+    "mxbai-edge-colbert": _alias("mixedbread-ai/mxbai-edge-colbert-v0-32m", "colbert", "32M"),
+    "bge-reranker-v2-m3": _alias("BAAI/bge-reranker-v2-m3", "cross-encoder", "568M"),
+    "gte-reranker-modernbert": _alias("Alibaba-NLP/gte-reranker-modernbert-base", "cross-encoder", "149M"),
+    "ms-marco-minilm": _alias("cross-encoder/ms-marco-MiniLM-L6-v2", "cross-encoder", "23M"),
+    "zerank-2": _alias("zeroentropy/zerank-2", "zerank", "4B", "cc-by-nc-4.0"),
+    "qwen3-embedding": _alias("Qwen/Qwen3-Embedding-0.6B", "qwen3-embedding", "0.6B"),
 }
 
 
@@ -103,7 +117,7 @@ def locate(source: str, *, revision: str | None = None) -> Source:
         folder=fetched.folder,
         revision=fetched.revision,
         family=alias.family if alias else None,
-        licence=_licence(fetched.folder) or (alias.licence if alias else None),
+        licence=_licence(fetched.folder) or (alias.licence if alias and alias.licence != UNSTATED else None),
     )
 
 

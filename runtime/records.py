@@ -23,8 +23,10 @@ def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, p
     if not isinstance(document, (Mapping, tuple, list)):
         raise InputError(f"{place} is {type(document).__name__} {document!r:.60}; give a string.")
     if template is None:
+        names = f" ({', '.join(document)})" if isinstance(document, Mapping) else ""
         raise InputError(
-            f"{place} has fields, and this model reads plain texts; give a string, or export it with --record-template."
+            f"{place} has fields{names}, and this model reads plain texts; give a string (in a file, as `text`), or "
+            "export it with --record-template."
         )
     slots = re.findall(r"\{(\w+)\}", template)
     if isinstance(document, Mapping):

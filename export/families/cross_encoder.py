@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export import encoder, traced
+from onnxrank.export.architectures import DECODERS
 from onnxrank.export.architectures.architecture import EncoderBody, Outputs
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.decoder import within
@@ -233,6 +234,7 @@ FAMILY = Family(
     name="cross-encoder",
     description="encoder with one score per pair (BERT, XLM-RoBERTa, ModernBERT, module stacks; others traced)",
     model_types=[],
+    never=frozenset(DECODERS),
     options=frozenset({"activation"}),
     recognises=recognises,
     plan=plan,

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export import decoder
+from onnxrank.export.architectures import DECODERS, ENCODERS
 from onnxrank.export.checkpoint import Checkpoint, read_json
 from onnxrank.export.family import Family, Plan, Reference, Torch
 from onnxrank.export.heads import linear_score
@@ -205,6 +206,7 @@ FAMILY = Family(
     name="matrix-v6-reranker",
     description="Qwen3 body and a linear head on the last token, for routing to capabilities",
     model_types=[],
+    never=frozenset({*DECODERS, *ENCODERS} - {"qwen3"}),
     options=frozenset({"pair_template", "record_template", "pooling", "activation", "backbone_config"}),
     recognises=recognises,
     plan=plan,

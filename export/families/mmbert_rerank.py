@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export import encoder
 from onnxrank.export.architectures.architecture import EncoderBody, Outputs
-from onnxrank.export.checkpoint import Checkpoint, read_json
+from onnxrank.export.checkpoint import LEGACY_HEADS, Checkpoint, read_json
 from onnxrank.export.decoder import within
 from onnxrank.export.encoder_inputs import first_token
 from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
@@ -31,7 +31,7 @@ from onnxrank.export.tokenizer_file import pad_token_id
 from onnxrank.export.weights import Weights
 from onnxrank.manifest import Matryoshka, Scoring
 
-HEADS, PICKLED_HEADS, SETTINGS = "classification_heads.safetensors", "classification_heads.pt", "matryoshka_config.json"
+HEADS, SETTINGS = "classification_heads.safetensors", "matryoshka_config.json"
 MAX_LENGTH = 32768
 CONTRACT = {
     "version": (1,),
@@ -44,7 +44,7 @@ CONTRACT = {
 
 def recognises(checkpoint: Checkpoint) -> bool:
     """Whether the heads lie beside the encoder."""
-    return any((checkpoint.folder / name).is_file() for name in (HEADS, PICKLED_HEADS))
+    return any((checkpoint.folder / name).is_file() for name in (HEADS, LEGACY_HEADS))
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
@@ -132,9 +132,9 @@ def _head(
 def _heads_file(folder: Path) -> Path:
     if (folder / HEADS).is_file():
         return folder / HEADS
-    if (folder / PICKLED_HEADS).is_file():
-        return as_safetensors(folder / PICKLED_HEADS)
-    raise CheckpointError(f"{folder} has neither {HEADS} nor {PICKLED_HEADS}; download the checkpoint again.")
+    if (folder / LEGACY_HEADS).is_file():
+        return as_safetensors(folder / LEGACY_HEADS)
+    raise CheckpointError(f"{folder} has neither {HEADS} nor {LEGACY_HEADS}; download the checkpoint again.")
 
 
 def _heads(checkpoint: Checkpoint, options: FamilyOptions) -> tuple[Checkpoint, list[int], list[int]]:

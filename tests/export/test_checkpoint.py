@@ -63,7 +63,7 @@ def _cut(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("{"), "is no JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), "holds a list, not an object"),
         (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
-        (_only_a_pickle, "pytorch_model.bin, a pickle, which could run code and is never opened"),
+        (_only_a_pickle, "pytorch_model.bin, a pickle, which could run code and is not opened"),
         (_index({"a.weight": "../model.safetensors"}), "'../model.safetensors', which is no plain file name"),
         (_index({"a.weight": "..\\model.safetensors"}), "which is no plain file name"),
         (_index({"a.weight": "/model.safetensors"}), "which is no plain file name"),

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from onnxrank.errors import InputError
+from onnxrank.export.families import FAMILIES
 from onnxrank.export.sources import ALIASES, locate
 from tests.stand_in_hub import COMMIT, StandInHub
 
@@ -29,7 +30,8 @@ def test_a_folder_tells_its_name_and_licence_but_not_its_path(tmp_path: Path) ->
 
 
 def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
-    weights = dict.fromkeys(["model.safetensors", "1_Dense/model.safetensors", "1_Dense/config.json"], b"x")
+    names = ["model.safetensors", "1_Dense/model.safetensors", "1_Dense/config.json", "classification_heads.pt"]
+    weights = dict.fromkeys(names, b"x")
     wanted = {"config.json": b"{}", "modules.json": b"[]", "README.md": CARD} | weights
     pickles = ["pytorch_model.bin", "model.pt", "1_Dense/pytorch_model.bin", "training_args.pkl"]
     files = wanted | dict.fromkeys(pickles, b"x")
@@ -54,6 +56,11 @@ def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
         "qwen3-reranker",
     )
     assert found.licence == "apache-2.0"
+
+
+def test_every_family_has_an_alias_with_licence_and_size() -> None:
+    assert {alias.family for alias in ALIASES.values()} == set(FAMILIES)
+    assert all(alias.licence and alias.parameters for alias in ALIASES.values())
 
 
 def test_an_alias_wins_over_a_folder_of_that_name(

@@ -148,7 +148,7 @@ def test_threads_pickle_and_fork(reranker: Reranker) -> None:
         (lambda r: r.rank(QUERY, ["a\ud800"]), r"documents\[0\] holds '\\ud800', which is no character"),
         (lambda r: r.rank(QUERY, ["a"], top_k=0), "top_k is 0; give at least 1"),
         (lambda r: r.predict([("q",)]), r"pairs\[0\] is \('q',\); give a \(query, document\) tuple"),
-        (lambda r: r.predict([("q", 3)]), r"pairs\[0\]\[1\] is int 3"),
+        (lambda r: r.predict([("q", 3)]), r"documents\[0\] is int 3"),
         (
             lambda r: r.predict([("q", "d")], activation="relu"),
             "activation is 'relu'; give 'sigmoid' or 'identity'",

@@ -1,0 +1,30 @@
+"""Exports of tiny checkpoints, in float32 unless a test asks for more."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from onnxrank.export.exporter import export
+from onnxrank.export.options import FamilyOptions, Options
+from onnxrank.export.sources import locate
+from onnxrank.manifest import Manifest
+from onnxrank.progress import progress
+
+
+def write_checkpoint(folder: Path, write: Callable[[Path], object]) -> Path:
+    """Return `folder` after `write` has filled it."""
+    folder.mkdir(parents=True)
+    write(folder)
+    return folder
+
+
+def export_tiny(
+    checkpoint: Path,
+    out: Path,
+    *,
+    family: str | None = None,
+    variants: Sequence[str] = ("fp32",),
+    **options: str | int,
+) -> Manifest:
+    """Export a checkpoint folder; `options` are the family's."""
+    chosen = Options(variants=variants, family=FamilyOptions(**options))  # type: ignore[arg-type]  # by name
+    return export(locate(str(checkpoint)), out, family=family, options=chosen, force=False, progress=progress)
