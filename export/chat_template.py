@@ -37,7 +37,7 @@ def render(checkpoint: Checkpoint, query: str, document: str, *, chat: Chat) -> 
     config = st_config(checkpoint, "sentence_bert_config.json")
     arguments = dict((config.get("processing_kwargs") or {}).get("chat_template") or {})
     arguments.pop("restore_suffix", None)  # sentence-transformers' own, and always our way
-    structured = config.get("message_format") == "structured"
+    structured = ((config.get("modality_config") or {}).get("message") or {}).get("format") == "structured"
 
     def messages(roles: tuple[str, str], texts: tuple[str, str]) -> list[dict[str, Any]]:
         return [

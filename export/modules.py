@@ -56,6 +56,29 @@ def st_config(checkpoint: Checkpoint, name: str = "config_sentence_transformers.
     return read_json(path) if path.is_file() else {}
 
 
+SCORE_ACTIVATIONS = {"Sigmoid": "sigmoid", "Identity": "identity"}
+
+
+def score_activation(checkpoint: Checkpoint) -> str:
+    """Return what a cross-encoder's logit becomes, "sigmoid" or "identity".
+
+    Source: CrossEncoder.get_default_activation_fn of sentence-transformers.
+    """
+    told = (
+        (checkpoint.config.get("sentence_transformers") or {}).get("activation_fn")
+        or st_config(checkpoint).get("activation_fn")
+        or checkpoint.config.get("sbert_ce_default_activation_function")
+        or "torch.nn.modules.activation.Sigmoid"
+    )
+    name = str(told).rpartition(".")[2]
+    if name not in SCORE_ACTIVATIONS:
+        raise UnsupportedError(
+            f"{checkpoint.folder.name} names the activation {told!r}, and Sigmoid and Identity are supported; "
+            "choose with --activation."
+        )
+    return SCORE_ACTIVATIONS[name]
+
+
 # Names in torch.nn: the operator and its domain.
 ACTIVATIONS = {"Identity": None, "Tanh": "Tanh", "ReLU": "Relu", "Sigmoid": "Sigmoid", "GELU": "Gelu"}
 

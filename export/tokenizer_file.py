@@ -47,6 +47,12 @@ def settings(checkpoint: Checkpoint) -> dict[str, object]:
     return read_json(path) if path.is_file() else {}
 
 
+def declared_length(checkpoint: Checkpoint) -> int | None:
+    """Return tokenizer_config.json's model_max_length, or None where it is not known."""
+    told = settings(checkpoint).get("model_max_length")
+    return int(told) if isinstance(told, (int, float)) and told < 1_000_000 else None  # a huge number means: unknown
+
+
 def special_token_id(checkpoint: Checkpoint, tokenizer: Tokenizer, name: str) -> int | None:
     """Return the id of `pad_token`, `mask_token` and the like, as tokenizer_config.json names it."""
     token = settings(checkpoint).get(name)

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from onnxrank import retrieval_cli
 from onnxrank.artifact import open_artifact
-from onnxrank.console import run, say, shorten, show_json, show_table
+from onnxrank.console import run, say, shorten, show_json, show_table, warn
 from onnxrank.corpus import read_corpus
 from onnxrank.errors import InputError
 from onnxrank.golden import read_golden
@@ -56,6 +56,7 @@ def rank(
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
     instruction: Annotated[str | None, typer.Option(help="What counts as relevant, in a sentence.")] = None,
     raw: Annotated[bool, typer.Option(help="Show raw logits instead of the model's scores.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken lines of JSON Lines.")] = False,
     max_length: Annotated[int | None, typer.Option(help="Cut prompts to this many tokens.")] = None,
     threads: ThreadsOption = None,
     revision: RevisionOption = None,
@@ -67,10 +68,15 @@ def rank(
 
     `onnxrank rank artifacts/demo "sort an array" --documents docs.txt --top-k 3`
     """
-    candidates: list[Document] = [*(texts or []), *(_read_documents(documents) if documents else [])]
+    candidates: list[Document] = [*(texts or []), *(_read_documents(documents, skip_bad) if documents else [])]
     opened = open_artifact(artifact, revision=revision)
     model: Reranker | LateInteraction
     if opened.manifest.scoring.late_interaction:
+        options = {
+            "--layers": layers, "--dim": dim, "--instruction": instruction, "--max-length": max_length, "--raw": raw,
+        }  # fmt: skip
+        if given := [name for name, value in options.items() if value not in (None, False)]:
+            raise InputError(f"{artifact} compares the vectors of tokens, which takes no {given[0]}; leave it out.")
         model = LateInteraction(artifact, variant=variant, threads=threads, revision=revision)
         hits = model.rank(query, texts_of(candidates, None, "documents"), top_k=top_k, return_documents=True)
     else:
@@ -210,9 +216,12 @@ def _facts(variant: Variant) -> tuple[str, str]:
     return settings or "-", ", ".join(variant.kept_float32) or "-"
 
 
-def _read_documents(path: Path) -> list[Document]:
+def _read_documents(path: Path, skip_bad: bool) -> list[Document]:
     if path.suffix == ".jsonl":
-        return [entry.document for entry in read_corpus(path)[0]]
+        entries, skipped = read_corpus(path, skip_bad=skip_bad)
+        if skipped:
+            warn(f"{skipped} lines of {path} were skipped.")
+        return [entry.document for entry in entries]
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -105,7 +105,8 @@ def _read(path: Path, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[l
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        lines: Sequence[str] = path.read_text(encoding="utf-8", errors="strict").splitlines()
+        # Not splitlines: JSON's strings may hold other line separators.
+        lines: Sequence[str] = path.read_text(encoding="utf-8", errors="strict").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); give a UTF-8 text file.") from error
     return ((number, line) for number, line in enumerate(lines, 1) if line.strip())

@@ -1,6 +1,6 @@
 """`Embedder`: one vector per text, for the retrieval that comes before reranking."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from onnxrank.portable import embed
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedText, TextEncoder
 from onnxrank.session import CPU
+
+Done = Callable[[int], None]
 
 
 class TextModel:
@@ -45,16 +47,15 @@ class TextModel:
         check_texts(texts, "texts")
         return self._encoder.texts(texts, is_query=is_query, instruction=instruction, special_tokens=special_tokens)
 
-    def _embed(self, encoded: Sequence[EncodedText], per_token: bool, show: bool | None) -> list[NDArray[np.float32]]:
-        with progress("embedding", len(encoded), show) as done:
-            return embed(
-                self._session,
-                [text.token_ids for text in encoded],
-                attended=[text.attended for text in encoded],
-                per_token=per_token,
-                pad_token_id=self.manifest.scoring.pad_token_id,
-                done=done,
-            )
+    def _embed(self, encoded: Sequence[EncodedText], per_token: bool, done: Done) -> list[NDArray[np.float32]]:
+        return embed(
+            self._session,
+            [text.token_ids for text in encoded],
+            attended=[text.attended for text in encoded],
+            per_token=per_token,
+            pad_token_id=self.manifest.scoring.pad_token_id,
+            done=done,
+        )
 
 
 class Embedder(TextModel):
@@ -92,7 +93,8 @@ class Embedder(TextModel):
         Raises InputError for texts that are not strings.
         """
         encoded = self._encode(texts, is_query, instruction, special_tokens)
-        vectors = self._embed(encoded, False, show_progress_bar)
+        with progress("embedding", len(encoded), show_progress_bar) as done:
+            vectors = self._embed(encoded, False, done)
         return np.stack(vectors) if vectors else np.empty((0, self._dim()), np.float32)
 
     def _dim(self) -> int:

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.embedder import TextModel
+from onnxrank.embedder import Done, TextModel
 from onnxrank.errors import ArtifactError
 from onnxrank.loading import check_texts, check_top_k
 from onnxrank.maxsim import maxsim
+from onnxrank.progress import progress
 from onnxrank.prompt import EncodedText
 from onnxrank.session import CPU
+
+# Documents whose vectors are in memory at a time while ranking.
+CHUNK = 256
 
 
 class LateInteraction(TextModel):
@@ -50,10 +54,12 @@ class LateInteraction(TextModel):
         Queries have a vector for every token and expansion token, documents for those not on the skip list.
         Raises InputError for texts that are not strings.
         """
-        return self._vectors(self._encode(texts, is_query, None, special_tokens), is_query, show_progress_bar)
+        encoded = self._encode(texts, is_query, None, special_tokens)
+        with progress("embedding", len(encoded), show_progress_bar) as done:
+            return self._vectors(encoded, is_query, done)
 
-    def _vectors(self, encoded: Sequence[EncodedText], is_query: bool, show: bool | None) -> list[NDArray[np.float32]]:
-        vectors = self._embed(encoded, True, show)
+    def _vectors(self, encoded: Sequence[EncodedText], is_query: bool, done: Done) -> list[NDArray[np.float32]]:
+        vectors = self._embed(encoded, True, done)
         if is_query:
             return vectors
         kept = [~np.isin(text.token_ids, self._skipped) for text in encoded]
@@ -78,7 +84,11 @@ class LateInteraction(TextModel):
         check_texts(documents, "documents")
         (query_vectors,) = self.encode([query], is_query=True, special_tokens=special_tokens)
         encoded = self._encode(documents, False, None, special_tokens)
-        scores = maxsim(query_vectors, self._vectors(encoded, False, show_progress_bar))
+        scores = np.empty(len(encoded), np.float32)
+        with progress("scoring", len(encoded), show_progress_bar) as done:
+            for start in range(0, len(encoded), CHUNK):
+                chunk = slice(start, start + CHUNK)
+                scores[chunk] = maxsim(query_vectors, self._vectors(encoded[chunk], False, done))
         hits: list[dict[str, Any]] = [
             {"corpus_id": int(i), "score": float(scores[i]), "truncated": encoded[i].truncated}
             for i in np.argsort(-scores, kind="stable")[:top_k]

@@ -179,6 +179,40 @@ def colbert(folder: Path, *, residual: bool = True, attend: bool = False, **conf
     (folder / "config_sentence_transformers.json").write_text(json.dumps({**told, **config}))
 
 
+def multi_vector(folder: Path) -> None:
+    """The same as sentence-transformers 6 saves it: settings in other files, a mask and a norm as modules."""
+    colbert(folder)
+    told = json.loads((folder / "config_sentence_transformers.json").read_text())
+    modules = json.loads((folder / "modules.json").read_text())
+    package, tokens = "sentence_transformers", "token_embeddings"
+    for module in modules[1:]:
+        module["type"] = f"{package}.base.modules.dense.Dense"
+        path = folder / module["path"] / "config.json"
+        names = {"module_input_name": tokens, "module_output_name": tokens}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **names}))
+    for i, type_ in ((4, f"{package}.multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"),
+                     (5, f"{package}.base.modules.normalize.Normalize")):  # fmt: skip
+        own = folder / f"{i}_{type_.rpartition('.')[2]}"
+        own.mkdir()
+        modules.append({"idx": i, "name": str(i), "path": own.name, "type": type_})
+        mask = {"skiplist_words": told["skiplist_words"], "skiplist_tasks": ["document"], "keep_only_token_ids": None}
+        norm = {"module_input_name": tokens, "module_output_name": tokens}
+        (own / "config.json").write_text(json.dumps(mask if i == 4 else norm))
+    (folder / "modules.json").write_text(json.dumps(modules))
+    prompts = {"query": told["query_prefix"], "document": told["document_prefix"]}
+    (folder / "config_sentence_transformers.json").write_text(
+        json.dumps({"model_type": "MultiVectorEncoder", "prompts": prompts, "similarity_fn_name": None})
+    )
+    settings = {
+        "transformer_task": "feature-extraction",
+        "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        "module_output_name": tokens,
+        "document_length": told["document_length"],
+        "query_expansion": {"strategy": "fixed", "attend": True, "token": None, "length": told["query_length"]},
+    }
+    (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
+
+
 def bert(folder: Path) -> None:
     tokenizer = tiny_tokenizers.wordpiece()
     torch.manual_seed(5)
@@ -272,13 +306,17 @@ def logit_score(folder: Path, *, false: int | None = None, chat: str = CHAT) -> 
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "1_LogitScore").mkdir()
+    identity = {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity", "prompts": {}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(identity))
     answers = {"true_token_id": 17, "false_token_id": false, "module_input_name": "causal_logits"}
     (folder / "1_LogitScore" / "config.json").write_text(json.dumps(answers))
     settings = {
         "transformer_task": "text-generation",
-        "modality_config": {"message": {"method": "forward", "method_output_name": "logits", "format": "flat"}},
+        "modality_config": {
+            "text": {"method": "forward", "method_output_name": "logits"},
+            "message": {"method": "forward", "method_output_name": "logits", "format": "flat"},
+        },
         "module_output_name": "causal_logits",
-        "message_format": "flat",
         "processing_kwargs": {"chat_template": {"add_generation_prompt": True}},
     }
     (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
@@ -361,6 +399,7 @@ TINY = {
     "mmbert, declared": Tiny(family="mmbert-rerank", write=_of(mmbert, declared=True, pickled=False)),
     "colbert, mean": Tiny(family="colbert", write=colbert, options=FamilyOptions(masked_row="mean")),
     "colbert, attending": Tiny(family="colbert", write=_of(colbert, attend=True), options=NONE),
+    "colbert, sentence-transformers": Tiny(family="colbert", write=multi_vector, options=NONE),
     "bert": Tiny(family="cross-encoder", write=bert),
     "xlm-roberta": Tiny(family="cross-encoder", write=xlm_roberta),
     "modernbert": Tiny(family="cross-encoder", write=modernbert),

@@ -5,7 +5,6 @@ are scored even where attention does not see them; documents drop the vectors of
 """
 
 import re
-import string
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export import encoder
 from onnxrank.export.architectures.architecture import EncoderBody, Outputs
 from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.colbert_settings import ColbertSettings, settings_of
 from onnxrank.export.decoder import within
 from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
 from onnxrank.export.graph import GraphBuilder
@@ -25,17 +25,6 @@ from onnxrank.export.options import FamilyOptions
 from onnxrank.export.tokenizer_file import pad_token_id, special_token_id, token_ids
 from onnxrank.manifest import Expansion, LateInteraction, Scoring, TextPrompt, Texts
 
-# What PyLate takes where config_sentence_transformers.json does not say.
-DEFAULTS: dict[str, Any] = {
-    "query_prefix": "[Q] ",
-    "document_prefix": "[D] ",
-    "query_length": 32,
-    "document_length": 180,
-    "do_query_expansion": True,
-    "attend_to_expansion_tokens": False,
-    "skiplist_words": list(string.punctuation),
-}
-
 
 def recognises(checkpoint: Checkpoint) -> bool:
     """Whether it says so, or has a projection by PyLate."""
@@ -44,24 +33,24 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
-    told = _told(checkpoint, options)
+    told = settings_of(checkpoint, options)
     projections = _projections(checkpoint)
     expansion = _expansion(checkpoint, tokenizer, told)
     dim = int(projections[-1].config["out_features"])
-    longest = max(told["query_length"], told["document_length"])
+    longest = max(told.query_length, told.document_length)
     max_length = within(encoder.positions(checkpoint), longest, longest)
     slides = checkpoint.config["model_type"] == "modernbert" and expansion is not None and not expansion.attend
     masked_row = (options.masked_row or _masked_row(checkpoint)) if slides else None
-    skipped = (tokenizer.token_to_id(word) for word in told["skiplist_words"])
+    skipped = (tokenizer.token_to_id(word) for word in told.skip)
 
     def text(side: str) -> TextPrompt:
         first, last = _template(tokenizer)
-        prefix = _prefix(tokenizer, told[f"{side}_prefix"])
+        prefix = _prefix(tokenizer, told.prefix(side))
         return TextPrompt(
             prefix_token_ids=(*first, *prefix),
             template="{text}",
             suffix_token_ids=last,
-            max_length=int(told[f"{side}_length"]),
+            max_length=told.length(side),
         )
 
     scoring = Scoring(
@@ -70,8 +59,8 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
             query=text("query"),
             document=text("document"),
             default_instruction=None,
-            strip=True,
-            lower_case=bool(st_config(checkpoint, "sentence_bert_config.json").get("do_lower_case", False)),
+            strip=told.strip,
+            lower_case=told.lower_case,
         ),
         late_interaction=LateInteraction(
             dim=dim,
@@ -98,7 +87,7 @@ def reference(torch: Torch) -> Reference:
     scoring = torch.scoring
     late, texts = scoring.late_interaction, scoring.texts
     assert late and texts
-    told = _told(torch.checkpoint, torch.options)
+    told = settings_of(torch.checkpoint, torch.options)
     # Masks of booleans give zeros where a row sees nothing, masks that are added give the mean.
     if late.masked_row == "zero" and int(torch.transformers.__version__.split(".")[0]) < 5:
         raise UnsupportedError(
@@ -108,16 +97,15 @@ def reference(torch: Torch) -> Reference:
     layers = [dense_reference(torch.torch, torch.checkpoint, module) for module in _projections(torch.checkpoint)]
 
     def tokens(text: str, side: str) -> list[int]:
-        text = text.strip()
-        prefix = told[f"{side}_prefix"]
-        length = told[f"{side}_length"]
+        text = text.strip() if told.strip else text
+        prefix, length = told.prefix(side), told.length(side)
         inserted = [torch.tokenizer.convert_tokens_to_ids(prefix)] if prefix else []
         ids: list[int] = torch.tokenizer(
-            text.lower() if texts.lower_case else text, truncation=True, max_length=length - len(inserted)
+            text.lower() if told.lower_case else text, truncation=True, max_length=length - len(inserted)
         )["input_ids"]
         ids = [ids[0], *inserted, *ids[1:]]
-        if side == "query" and told["do_query_expansion"]:
-            ids += [torch.tokenizer.mask_token_id] * (length - len(ids))
+        if side == "query" and late.expansion:
+            ids += [late.expansion.token_id] * (length - len(ids))
         return ids
 
     def vectors(ids: list[int], attended: int) -> Any:
@@ -153,21 +141,6 @@ def _head(
     return embeddings(b, x, dim, per_token=True)
 
 
-def _told(checkpoint: Checkpoint, options: FamilyOptions) -> dict[str, Any]:
-    config = {name: value for name, value in st_config(checkpoint).items() if value is not None}
-    expansion = config.get("query_expansion")
-    if isinstance(expansion, dict):  # sentence-transformers 6's spelling
-        if expansion.get("strategy") != "fixed":
-            raise UnsupportedError(
-                f"config_sentence_transformers.json asks for the query expansion {expansion.get('strategy')!r}, and "
-                "only 'fixed' is supported; such a checkpoint cannot be exported."
-            )
-        config |= {"do_query_expansion": True, "attend_to_expansion_tokens": bool(expansion.get("attend"))}
-        config["query_length"] = expansion.get("length", config.get("query_length", DEFAULTS["query_length"]))
-    lengths = {"query_length": options.query_length, "document_length": options.document_length}
-    return {**DEFAULTS, **config, **{name: value for name, value in lengths.items() if value is not None}}
-
-
 def _projections(checkpoint: Checkpoint) -> list[Module]:
     modules = read_modules(checkpoint)
     found = [module for module in modules if module.kind == "Dense"]
@@ -184,16 +157,17 @@ def _projections(checkpoint: Checkpoint) -> list[Module]:
     return found
 
 
-def _expansion(checkpoint: Checkpoint, tokenizer: Tokenizer, told: dict[str, Any]) -> Expansion | None:
-    if not told["do_query_expansion"]:
+def _expansion(checkpoint: Checkpoint, tokenizer: Tokenizer, told: ColbertSettings) -> Expansion | None:
+    if not told.expansion:
         return None
-    mask = special_token_id(checkpoint, tokenizer, "mask_token")
+    named = told.expansion_token
+    mask = tokenizer.token_to_id(named) if named else special_token_id(checkpoint, tokenizer, "mask_token")
     if mask is None:
         raise CheckpointError(
-            f"{checkpoint.folder}/tokenizer_config.json names no mask_token, which query expansion needs; "
+            f"the tokenizer of {checkpoint.folder} has no {named or 'mask_token'}, which query expansion needs; "
             "use the tokenizer that the model was trained with."
         )
-    return Expansion(token_id=mask, attend=bool(told["attend_to_expansion_tokens"]))
+    return Expansion(token_id=mask, attend=told.attend)
 
 
 def _masked_row(checkpoint: Checkpoint) -> str:

@@ -30,15 +30,13 @@ from onnxrank.export.modules import (
     layer_norm_reference,
     pooling,
     read_modules,
-    st_config,
+    score_activation,
 )
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.pair_prompt import joined
-from onnxrank.export.tokenizer_file import pad_token_id, settings
+from onnxrank.export.tokenizer_file import declared_length, pad_token_id
 from onnxrank.export.weights import Weights
 from onnxrank.manifest import Scoring
-
-ACTIVATIONS = {"Sigmoid": "sigmoid", "Identity": "identity"}
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
@@ -60,7 +58,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
-        activation=options.activation or _activation(checkpoint),
+        activation=options.activation or score_activation(checkpoint),
         logit_scale=1.0,
         readout=None,
         kv_cache=None,
@@ -202,32 +200,13 @@ def _stack_reference(torch: Torch, modules: list[Module]) -> Callable[[Any], Any
     return run
 
 
-def _activation(checkpoint: Checkpoint) -> str:
-    """Source: CrossEncoder.get_default_activation_fn of sentence-transformers."""
-    told = (
-        (checkpoint.config.get("sentence_transformers") or {}).get("activation_fn")
-        or st_config(checkpoint).get("activation_fn")
-        or checkpoint.config.get("sbert_ce_default_activation_function")
-        or "torch.nn.modules.activation.Sigmoid"
-    )
-    name = str(told).rpartition(".")[2]
-    if name not in ACTIVATIONS:
-        raise UnsupportedError(
-            f"{checkpoint.folder.name} names the activation {told!r}, and Sigmoid and Identity are supported; "
-            "choose with --activation."
-        )
-    return ACTIVATIONS[name]
-
-
 def _declared_length(checkpoint: Checkpoint) -> int:
-    told = settings(checkpoint).get("model_max_length")
-    if isinstance(told, (int, float)) and told < 1_000_000:  # a huge number means: unknown
-        return int(told)
-    if encoder.has_builder(checkpoint.config):
-        return encoder.positions(checkpoint)
-    raise CheckpointError(
-        f"{checkpoint.folder}/tokenizer_config.json has no model_max_length; give it with --max-length."
-    )
+    told = declared_length(checkpoint)
+    if told is None and not encoder.has_builder(checkpoint.config):
+        raise CheckpointError(
+            f"{checkpoint.folder}/tokenizer_config.json has no model_max_length; give it with --max-length."
+        )
+    return told or encoder.positions(checkpoint)
 
 
 FAMILY = Family(

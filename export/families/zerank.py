@@ -2,7 +2,7 @@
 
 The prompt is the checkpoint's chat template, given the pair as sentence-transformers gives it: roles "query" and
 "document". Where a template knows these roles not, the query is the system's message and the document the user's, as
-zerank's card has it. zerank's probability is sigmoid(logit / 5).
+zerank's card has it. zerank's probability is sigmoid(logit / 5), whatever its configuration says of the logit.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.families import qwen3_reranker
 from onnxrank.export.family import Family, Plan, Reference, Torch
 from onnxrank.export.heads import linear_score
-from onnxrank.export.modules import read_modules, st_config
+from onnxrank.export.modules import read_modules, score_activation, st_config
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.pair_prompt import templated
 from onnxrank.export.tokenizer_file import pad_token_id
@@ -50,7 +50,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
-        activation=options.activation or "sigmoid",
+        activation=options.activation or ("sigmoid" if false is None else score_activation(checkpoint)),
         logit_scale=ZERANK_SCALE if false is None else 1.0,
         readout=readout,
         kv_cache=decoder.cache(checkpoint),

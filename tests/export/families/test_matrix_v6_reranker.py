@@ -122,9 +122,7 @@ def test_a_pair_template_and_a_body_can_be_given(checkpoint: Path, artifact: Pat
         ({"activation": "relu"}, "the activation of refused is 'relu'"),
     ],
 )
-def test_what_it_cannot_do_is_refused(
-    checkpoint: Path, tmp_path: Path, changes: dict[str, str], sentence: str
-) -> None:
+def test_what_it_cannot_do_is_refused(checkpoint: Path, tmp_path: Path, changes: dict[str, str], sentence: str) -> None:
     with pytest.raises(UnsupportedError, match=sentence):
         export_tiny(edited(checkpoint, tmp_path / "refused", lambda c: c.update(changes)), tmp_path / "out")
 

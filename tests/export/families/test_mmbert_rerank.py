@@ -83,7 +83,7 @@ def test_an_exit_or_width_that_is_not_there_is_one_sentence(
     checkpoint: Path, artifact: Path, tmp_path: Path, option: str, value: int, choices: str
 ) -> None:
     with pytest.raises(InputError, match=f"--{option} is {value}, and this checkpoint has heads for {choices}"):
-        export_tiny(checkpoint, tmp_path / "out", **{option: value})
+        export_tiny(checkpoint, tmp_path / "out", **{option: value})  # type: ignore[arg-type]
     with pytest.raises(InputError, match=f"{option} is {value}, and this artifact has {choices}"):
         Reranker(artifact, **{option: value})  # type: ignore[arg-type]
 

@@ -1,0 +1,170 @@
+"""Retrieve, then rerank: the index on disk, the measures, and the commands around them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from onnxrank import Cascade, Embedder, Reranker
+from onnxrank.cli import app
+from onnxrank.corpus import Entry, Query
+from onnxrank.errors import ArtifactError, InputError, OutputError
+from onnxrank.measures import ROUTING
+from onnxrank.routing import evaluate
+from tests.exports import export_tiny, write_checkpoint
+from tests.tiny_families import qwen3_embedding
+
+CORPUS = [
+    "numpy.sort(a, axis): Return a sorted copy of an array along the given axis.",
+    "networkx.shortest_path(graph): Compute shortest paths in the graph.",
+    "numpy.linalg.det(a): Compute the determinant of an array.",
+    "scipy.stats.zscore(a): Compute the z score of each value.",
+    "",
+]
+QUERY = "sort an array along an axis"
+
+
+@pytest.fixture(scope="module")
+def retriever_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("retriever")
+    export_tiny(
+        write_checkpoint(folder / "checkpoint", qwen3_embedding), folder / "artifact", variants=("fp32", "int8")
+    )
+    return folder / "artifact"
+
+
+@pytest.fixture(scope="module")
+def cascade(retriever_artifact: Path, demo_artifact: Path) -> Cascade:
+    made = Cascade(Embedder(retriever_artifact), Reranker(demo_artifact, variant="fp32"))
+    made.index(CORPUS)
+    return made
+
+
+def test_retrieval_is_by_cosine_similarity(cascade: Cascade) -> None:
+    found = cascade.retrieve(QUERY, top_k=99)
+    documents = cascade.retriever.encode(CORPUS, is_query=False)
+    expected = documents @ cascade.retriever.encode([QUERY], is_query=True)[0]
+    assert [hit["corpus_id"] for hit in found] == np.argsort(-expected).tolist()
+    # The index keeps 11 bits of each number.
+    np.testing.assert_allclose([hit["score"] for hit in found], np.sort(expected)[::-1], atol=1e-3)
+
+
+def test_search_reranks_what_was_retrieved(cascade: Cascade) -> None:
+    assert cascade.reranker
+    hits = cascade.search(QUERY, top_k=2, retrieve=4)
+    retrieved = cascade.retrieve(QUERY, top_k=4)
+    ranked = cascade.reranker.rank(QUERY, [hit["text"] for hit in retrieved], top_k=2)
+    assert [hit["score"] for hit in hits] == [hit["score"] for hit in ranked]
+    assert all(hit["text"] == CORPUS[hit["corpus_id"]] for hit in hits)
+    by_id = {hit["corpus_id"]: hit["score"] for hit in retrieved}
+    assert all(hit["retrieval_score"] == by_id[hit["corpus_id"]] for hit in hits)
+
+
+def test_an_index_on_disk_is_the_same_index(cascade: Cascade, retriever_artifact: Path, tmp_path: Path) -> None:
+    cascade.save(tmp_path / "index")
+    cascade.save(tmp_path / "index")
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    again = Cascade(Embedder(retriever_artifact))
+    again.load(tmp_path / "index")
+    assert again.retrieve(QUERY) == cascade.retrieve(QUERY)
+    again.check_corpus(CORPUS)
+    with pytest.raises(InputError, match="made of another corpus"):
+        again.check_corpus(CORPUS[1:])
+
+
+def test_an_index_of_another_retriever_is_refused(cascade: Cascade, retriever_artifact: Path, tmp_path: Path) -> None:
+    cascade.save(tmp_path / "index")
+    other = Cascade(Embedder(retriever_artifact, variant="int8"))
+    with pytest.raises(ArtifactError, match=r"was made with .*\(fp32\), and this retriever is .*\(int8\)"):
+        other.load(tmp_path / "index")
+
+
+def test_a_damaged_index_is_refused_and_the_corpus_before_stays(cascade: Cascade, tmp_path: Path) -> None:
+    before = cascade.retrieve(QUERY)
+    with pytest.raises(ArtifactError, match="none is no index"):
+        cascade.load(tmp_path / "none")
+    cascade.save(tmp_path / "index")
+    texts = (tmp_path / "index" / "texts.jsonl").read_text()
+    (tmp_path / "index" / "texts.jsonl").write_text(texts + '"another"\n')
+    with pytest.raises(ArtifactError, match="is damaged: its files disagree"):
+        cascade.load(tmp_path / "index")
+    (tmp_path / "index" / "vectors.faiss").write_bytes(b"x" * 10)
+    with pytest.raises(ArtifactError, match=r"vectors\.faiss cannot be read"):
+        cascade.load(tmp_path / "index")
+    assert cascade.retrieve(QUERY) == before
+
+
+def test_bad_input_is_one_sentence(cascade: Cascade, retriever_artifact: Path, tmp_path: Path) -> None:
+    alone = Cascade(Embedder(retriever_artifact))
+    for call in (lambda: alone.retrieve(QUERY), lambda: alone.save(tmp_path / "index")):
+        with pytest.raises(InputError, match="has no corpus; call `index` or `load` first"):
+            call()
+    with pytest.raises(InputError, match="corpus is empty"):
+        alone.index([])
+    with pytest.raises(InputError, match="corpus is a single string"):
+        alone.index("text")
+    with pytest.raises(InputError, match=r"corpus\[1\] has fields"):
+        alone.index(["text", {"name": "n", "description": "d"}])
+    with pytest.raises(InputError, match="has no reranker"):
+        alone.search(QUERY)
+    (tmp_path / "full").mkdir()
+    with pytest.raises(OutputError, match="exists and is no index"):
+        cascade.save(tmp_path / "full")
+
+
+def fake_stage(monkeypatch: pytest.MonkeyPatch, cascade: Cascade, retrieved: list[int], scores: list[float]) -> None:
+    hits = [{"corpus_id": id_, "score": 1.0 - i / 10, "text": CORPUS[id_]} for i, id_ in enumerate(retrieved)]
+    monkeypatch.setattr(cascade, "retrieve", lambda query, top_k: hits)
+    result = type("Result", (), {"logits": np.array(scores, np.float32)})
+    monkeypatch.setattr(cascade.reranker, "score", lambda pairs: result)
+
+
+def test_the_measures_are_those_of_their_definitions(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = [Entry(id=str(i), document=text, cluster="ab" if i < 2 else None) for i, text in enumerate(CORPUS)]
+    queries = [Query(text=QUERY, relevant=("0",))]
+    # Retrieved: the target third, another of its cluster second; the reranker puts the cluster first, the target next.
+    fake_stage(monkeypatch, cascade, [2, 1, 0], [0.0, 9.0, 5.0])
+    found = evaluate(cascade, corpus, queries)
+    log = np.log2
+    ideal = 2 / log(2) + 1 / log(3)
+    assert found.retrieved == pytest.approx(
+        {"cluster@1": 0, "nDCG@10": (1 / log(3) + 2 / log(4)) / ideal, "ret@5": 1, "MRR@10": 1 / 3}
+    )
+    assert found.reranked == pytest.approx(
+        {"cluster@1": 1, "nDCG@10": (1 / log(2) + 2 / log(3)) / ideal, "ret@5": 1, "MRR@10": 1 / 2}
+    )
+    with pytest.raises(InputError, match="names the document '9', which the corpus lacks"):
+        evaluate(cascade, corpus, [Query(text=QUERY, relevant=("9",))])
+
+
+def invoke(*arguments: object) -> Any:
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+    return json.loads(result.stdout)
+
+
+def test_the_commands_index_search_and_evaluate(
+    retriever_artifact: Path, demo_artifact: Path, cascade: Cascade, tmp_path: Path
+) -> None:
+    corpus, queries, index = tmp_path / "corpus.jsonl", tmp_path / "queries.jsonl", tmp_path / "index"
+    lines = [json.dumps({"id": f"d{i}", "text": text}) for i, text in enumerate(CORPUS)]
+    corpus.write_text("\n".join([*lines, "broken"]))
+    queries.write_text(json.dumps({"query": QUERY, "relevant": "d0"}))
+    models = ("--retriever", retriever_artifact, "--reranker", demo_artifact, "--variant", "fp32")
+    made = ["index", index, "--retriever", retriever_artifact, "--corpus", corpus]
+    with pytest.raises(InputError, match="line 6 is no JSON"):
+        CliRunner().invoke(app, list(map(str, made)), catch_exceptions=False)
+    assert not index.exists()
+    shown = CliRunner().invoke(app, [*map(str, made), "--skip-bad"], catch_exceptions=False)
+    assert "5 documents" in shown.output and "1 lines" in shown.output
+    assert invoke("search", index, QUERY, *models, "--top-k", 2, "--retrieve", 4) == cascade.search(
+        QUERY, top_k=2, retrieve=4
+    )
+    found = invoke("evaluate", *models, "--corpus", corpus, "--queries", queries, "--index", index, "--skip-bad")
+    assert found["queries"] == 1 and set(found["retrieved"]) == set(found["reranked"]) == set(ROUTING)
+    assert found["reranked"]["MRR@10"] == 1.0
+    alone = invoke("evaluate", "--retriever", retriever_artifact, "--corpus", corpus, "--queries", queries,
+                   "--skip-bad")  # fmt: skip
+    assert alone["retrieved"] == found["retrieved"] and alone["reranked"] is None
