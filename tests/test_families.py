@@ -72,7 +72,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         for variant, tolerance in TINY_TOLERANCES.items():
             patch.setitem(onnxrank.tolerances.TOLERANCES, variant, tolerance)
         if not (place / "artifact").exists():
-            (place / "checkpoint").mkdir(parents=True)
+            (place / "checkpoint").mkdir(parents=True, exist_ok=True)
             tiny.write(place / "checkpoint")
             options = Options(variants=tuple(VARIANTS), family=tiny.options)
             source = locate(str(place / "checkpoint"))

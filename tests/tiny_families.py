@@ -370,15 +370,15 @@ def qwen3_embedding(folder: Path) -> None:
 
 
 _Q4 = Tolerance(
-    logit_difference=3.0, relative=True, kendall_tau=0.6, top1_agreement=0.5,
+    logit_difference=3.0, relative=True, kendall_tau=0.5, top1_agreement=0.5,
     reason="64 random numbers a token: a weight's rounding is a tenth of it and nothing averages it out; a scale or a "
     "layout that is wrong gives a tau near 0",
 )  # fmt: skip
 # For checkpoints of this size alone; float variants keep the product's own.
 TINY_TOLERANCES = {
     "int8": Tolerance(
-        logit_difference=1.0, relative=True, kendall_tau=0.85, top1_agreement=0.75,
-        reason="likewise, with a hundredth of a weight's value",
+        logit_difference=1.0, relative=True, kendall_tau=0.8, top1_agreement=0.6,
+        reason="likewise, with a hundredth of a weight's value; the best of three queries' documents may tie",
     ),
     "q4": _Q4,
     "q4f16": _Q4,

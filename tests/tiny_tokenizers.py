@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -15,11 +15,16 @@ TEXTS = [*PAIRS, *(text for texts in PAIRS.values() for text in texts), FILLER]
 
 def wordpiece() -> Tokenizer:
     """Like BERT's: [CLS] a [SEP] b [SEP], with token types."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    _train(tokenizer, trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False))
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = _by_frequency(
+        word for text in TEXTS for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    )
+    letters = sorted({*"".join(words)})
+    pieces = dict.fromkeys([*special, *words[:200], *letters, *(f"##{letter}" for letter in letters)])
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.add_special_tokens(special)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=_ids(tokenizer, "[CLS]", "[SEP]")
     )
@@ -29,9 +34,9 @@ def wordpiece() -> Tokenizer:
 def unigram() -> Tokenizer:
     """Like XLM-RoBERTa's: <s> a </s></s> b </s>, with control tokens among the pieces."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    # Not trained: the trainer's result differs from run to run. Words and characters, the rarer the less likely.
-    words = Counter(word for text in TEXTS for word in f" {text}".replace(" ", " \u2581").split())
-    pieces = [*sorted(words, key=lambda word: (-words[word], word)), *sorted({*"".join(TEXTS), "\u2581"} - {" "})]
+    # Words and characters, the rarer the less likely.
+    words = _by_frequency(word for text in TEXTS for word in f" {text}".replace(" ", " \u2581").split())
+    pieces = [*words, *sorted({*"".join(TEXTS), "\u2581"} - {" "})]
     vocabulary = [(piece, 0.0) for piece in special]
     vocabulary += [(piece, -math.log(rank)) for rank, piece in enumerate(dict.fromkeys(pieces), 2)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=special.index("<unk>")))
@@ -98,6 +103,12 @@ def save(tokenizer: Tokenizer, folder: Path, *, max_length: int, inputs: Sequenc
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def _by_frequency(words: Iterable[str]) -> list[str]:
+    """Not the trainers of WordPiece and Unigram: their results differ from run to run."""
+    counts = Counter(words)
+    return sorted(counts, key=lambda word: (-counts[word], word))
 
 
 def _train(tokenizer: Tokenizer, trainer: trainers.Trainer) -> None:

@@ -26,9 +26,6 @@ from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 from tests.tiny_families import TINY
 
-# transformers 4.57 compiles a function of ModernBERT, for which PyTorch imports a module that PyTorch deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
-
 LOGITS = 1e-4
 TOKENS = 1e-5
 # A sum of 150 similarities, added up in another order.
