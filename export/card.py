@@ -7,21 +7,31 @@ from pathlib import Path
 
 from onnxrank.export.evaluation import measure
 from onnxrank.export.golden_pairs import EVALUATION
-from onnxrank.manifest import Manifest
+from onnxrank.manifest import Manifest, Scoring
 from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.quantize.variants import VARIANTS
 
+PAIRS = """from onnxrank import Reranker
+
+reranker = Reranker("{name}", variant="{variant}")  # this folder, or its hub id
+reranker.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."])"""
+TOKENS = """from onnxrank import LateInteraction
+
+model = LateInteraction("{name}", variant="{variant}")  # this folder, or its hub id
+model.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."])
+vectors = model.encode(["Paris is the capital of France."], is_query=False)"""
+TEXTS = """from onnxrank import Embedder
+
+model = Embedder("{name}", variant="{variant}")  # this folder, or its hub id
+model.encode(["what is the capital of France?"], is_query=True) @ model.encode(["Paris."], is_query=False).T"""
 USAGE = """## Use
 
 ```python
-from onnxrank import Reranker
-
-reranker = Reranker("{name}", variant="{variant}")  # this folder, or its hub id
-reranker.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."])
+{code}
 ```
 
 In JavaScript, load it with Transformers.js 4.3 or later: `AutoTokenizer` and `AutoModel` read this folder as it is;
-the output `logits` is `[batch_size, 1]`, the raw score, and `reranker.json` holds the prompt and the activation.
+the output is {output}, and `reranker.json` holds the prompt and what follows.
 """
 
 
@@ -33,10 +43,11 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         f"---\n{licence}base_model: {manifest.source.id}\nlibrary_name: onnxrank\n"
         "pipeline_tag: text-ranking\ntags: [onnx, reranker, transformers.js]\n---\n",
         f"# {manifest.name} (ONNX)\n",
-        f"Reranker `{manifest.source.id}`"
+        f"`{manifest.source.id}`"
         + (f" at `{manifest.source.revision}`" if manifest.source.revision else "")
         + f", family `{manifest.family}`, exported with onnxrank {manifest.made_with['onnxrank']}. "
-        f"Prompts hold up to {manifest.scoring.max_length} tokens.\n",
+        + ("Its graphs were traced by PyTorch. " if manifest.traced else "")
+        + f"It reads up to {manifest.scoring.max_length} tokens.{_exits(manifest)}\n",
         "## Variants\n",
         _table(
             ["variant", "for", "MB", "kept in float32"],
@@ -56,8 +67,26 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
     ]
     if any(v.evaluation for v in manifest.variants.values()):
         parts += ["\n## Ranking quality\n", _quality(manifest, checkpoint / EVALUATION)]
-    parts.append("\n" + USAGE.format(name=manifest.name, variant=variants[0]))
+    parts.append("\n" + _usage(manifest.scoring).replace("{name}", manifest.name).replace("{variant}", variants[0]))
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _exits(manifest: Manifest) -> str:
+    matryoshka = manifest.scoring.matryoshka
+    if matryoshka is None:
+        return ""
+    layers, dims = (", ".join(map(str, choices)) for choices in (matryoshka.layers, matryoshka.dims))
+    return f" Exits after {layers} layers, of widths {dims}: `layers=` and `dim=` choose."
+
+
+def _usage(scoring: Scoring) -> str:
+    if scoring.late_interaction:
+        dim = scoring.late_interaction.dim
+        return USAGE.format(code=TOKENS, output=f"`token_embeddings` `[batch_size, sequence_length, {dim}]`")
+    if scoring.texts:
+        return USAGE.format(code=TEXTS, output="`embeddings` `[batch_size, dim]`")
+    columns = len(scoring.matryoshka.dims) if scoring.matryoshka else 1
+    return USAGE.format(code=PAIRS, output=f"`logits` `[batch_size, {columns}]`, raw scores")
 
 
 def _quality(manifest: Manifest, path: Path) -> str:

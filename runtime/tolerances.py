@@ -4,11 +4,22 @@ from dataclasses import dataclass
 
 from onnxrank.manifest import Parity
 
+LARGE = 50.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Standard deviation and largest magnitude of golden logits."""
+
+    deviation: float
+    largest: float
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """`logit_difference` is absolute for fp32 and otherwise a multiple of the golden logits' standard deviation,
-    because the scale of logits is a model's own. The other two limits are what ranking needs."""
+    """`logit_difference` is a multiple of the golden logits' standard deviation if `relative`, because the scale of
+    logits is a model's own; otherwise it is absolute for logits up to LARGE, and grows with larger ones, such as the
+    sums of MaxSim. The other two limits are what ranking needs."""
 
     logit_difference: float
     relative: bool
@@ -16,9 +27,9 @@ class Tolerance:
     top1_agreement: float
     reason: str
 
-    def problem(self, parity: Parity, spread: float) -> str | None:
-        """Return what is out of bounds, in words, or None."""
-        limit = self.logit_difference * (spread if self.relative else 1.0)
+    def problem(self, parity: Parity, golden: Scale) -> str | None:
+        """Return what is out of bounds, in words, or None. golden: the logits that were compared with."""
+        limit = self.logit_difference * (golden.deviation if self.relative else max(1.0, golden.largest / LARGE))
         # Written so that NaN, which compares false with everything, is a problem.
         if not parity.max_logit_difference <= limit:
             return f"the largest logit difference is {parity.max_logit_difference:.3g}, and {limit:.3g} is allowed."

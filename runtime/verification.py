@@ -18,7 +18,7 @@ from onnxrank.portable import BATCH_TOKENS, embed
 from onnxrank.portable import score as score_portable
 from onnxrank.prompt import EncodedPair, EncodedText, PromptEncoder, TextEncoder, TokenIds
 from onnxrank.session import CPU, Session
-from onnxrank.tolerances import TOLERANCES
+from onnxrank.tolerances import TOLERANCES, Scale
 
 Done = Callable[[int], None]
 
@@ -28,11 +28,11 @@ WAYS = (("right padding", False, BATCH_TOKENS), ("left padding", True, 512))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Parity with PyTorch per way of scoring, the standard deviation of the golden logits that each way is compared
-    with, and the largest logit difference between the ways of one exit."""
+    """Parity with PyTorch per way of scoring, the scale of the golden logits that each way is compared with, and the
+    largest logit difference between the ways of one exit."""
 
     parity: dict[str, Parity]
-    spread: dict[str, float]
+    scale: dict[str, Scale]
     batch_effect: float
 
 
@@ -54,7 +54,7 @@ def verify_variant(
     job = _Job(artifact, variant, golden, threads, done)
     groups = list(by_query(pairs).values())
     parity: dict[str, Parity] = {}
-    spread: dict[str, float] = {}
+    scale: dict[str, Scale] = {}
     effect = 0.0
     for exit_, columns in _exits(scoring, expected).items():
         found = job.pairs(exit_) if scoring.prompt else job.texts()
@@ -62,9 +62,10 @@ def verify_variant(
             way: compare(columns, logits, groups, lambda x: activate(x, scoring.activation, scoring.logit_scale))
             for way, logits in found.items()
         }
-        spread |= dict.fromkeys(found, float(np.sqrt(columns.var(axis=0).mean())))
+        deviation, largest = float(np.sqrt(columns.var(axis=0).mean())), float(np.abs(columns).max())
+        scale |= dict.fromkeys(found, Scale(deviation=deviation, largest=largest))
         effect = max(effect, *(float(np.abs(a - b).max()) for a in found.values() for b in found.values()))
-    return Verification(parity=parity, spread=spread, batch_effect=effect)
+    return Verification(parity=parity, scale=scale, batch_effect=effect)
 
 
 def ways_of(variant: Variant) -> int:
@@ -75,7 +76,7 @@ def ways_of(variant: Variant) -> int:
 def check_gates(name: str, verification: Verification) -> None:
     """Raise ParityError, naming variant, way, pair count and difference, where a variant strays too far."""
     for way, parity in verification.parity.items():
-        if problem := TOLERANCES[name].problem(parity, verification.spread[way]):
+        if problem := TOLERANCES[name].problem(parity, verification.scale[way]):
             raise ParityError(f"{name} ({way}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
 
 

@@ -5,7 +5,7 @@ from scipy import stats
 
 from onnxrank.activation import activate
 from onnxrank.parity import compare, kendall_tau
-from onnxrank.tolerances import TOLERANCES
+from onnxrank.tolerances import TOLERANCES, Scale
 
 
 def unchanged(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -31,7 +31,7 @@ def test_compare_measures_the_worst_pair_and_each_querys_first() -> None:
 def test_a_gate_catches_nan() -> None:
     scores = np.array([1.0, 2.0], np.float32)
     parity = compare(scores, np.array([np.nan, 2.0], np.float32), [[0, 1]], unchanged)
-    assert all(tolerance.problem(parity, 1.0) for tolerance in TOLERANCES.values())
+    assert all(tolerance.problem(parity, Scale(deviation=1.0, largest=1.0)) for tolerance in TOLERANCES.values())
 
 
 def test_sigmoid_neither_overflows_nor_loses_small_scores() -> None:
@@ -39,3 +39,12 @@ def test_sigmoid_neither_overflows_nor_loses_small_scores() -> None:
         scores = activate(np.array([-80.0, 0.0, 80.0], np.float32), "sigmoid")
     assert scores[0] == pytest.approx(1.8048513e-35)
     assert scores[1:].tolist() == [0.5, 1.0]
+
+
+def test_sums_of_many_similarities_may_differ_in_proportion() -> None:
+    parity = compare(
+        np.array([[150.0], [120.0]], np.float32), np.array([[150.0002], [120.0]], np.float32), [[0, 1]], np.copy
+    )
+    fp32 = TOLERANCES["fp32"]
+    assert fp32.problem(parity, Scale(deviation=15.0, largest=150.0)) is None
+    assert fp32.problem(parity, Scale(deviation=15.0, largest=15.0))
