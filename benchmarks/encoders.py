@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.full_size_encoders import checkpoint
-from benchmarks.long_text import FILLER, QUERY, medians
+from benchmarks.long_text import FILLER, QUERY
+from benchmarks.timing import medians
 from onnxrank.console import show_json
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options

@@ -4,9 +4,8 @@
 """
 
 import resource
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from benchmarks.timing import medians
 from onnxrank.console import show_json
 from onnxrank.reranker import Reranker
 
@@ -171,18 +171,6 @@ def blocks_against_dense(length: int, repeats: int) -> dict[str, float]:
         "ratio": round(in_blocks / in_full, 2),
         "largest_difference": difference,
     }
-
-
-def medians(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Time each call in turn, after one round to warm up, so that a busy moment touches all alike."""
-    times: list[list[float]] = [[] for _ in calls]
-    for round_ in range(repeats + 1):
-        for call, spent in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            if round_:
-                spent.append(time.perf_counter() - start)
-    return [statistics.median(spent) for spent in times]
 
 
 def _peak() -> int:

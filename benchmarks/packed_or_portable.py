@@ -3,8 +3,6 @@
 `python -m benchmarks.packed_or_portable build/full-size-artifact --variant int8`
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.timing import medians
 from onnxrank.console import show_table
 from onnxrank.manifest import KeyValueCache, read_manifest
 from onnxrank.packed import PackedScorer
@@ -43,30 +42,18 @@ def main(
         documents = [_ids(rng, int(tokens * factor)) for factor in rng.uniform(0.7, 1.3, count)]
         prompts = [instruction + query + document for document in documents]
         ways: dict[str, Callable[[], NDArray[np.float32]]] = {
-            "portable": lambda prompts=prompts: score_portable(portable, prompts, pad_token_id=0, readout=None)  # type: ignore[misc]
+            "portable": lambda prompts=prompts: score_portable(portable, prompts, pad_token_id=0)  # type: ignore[misc]
         }
         for budget in PACK_TOKENS:
             ways[f"packs of {budget}"] = lambda parts=(instruction, query, documents), budget=budget: packed.score(  # type: ignore[misc]
                 *parts, pack_tokens=budget
             )
-        rows.append([name, *(f"{seconds:.2f}" for seconds in _medians(list(ways.values()), repeats))])
+        rows.append([name, *(f"{seconds:.2f}" for seconds in medians(list(ways.values()), repeats))])
     show_table(f"{variant}, seconds a request", ["documents", "portable", *map(str, PACK_TOKENS)], rows)
 
 
 def _ids(rng: np.random.Generator, count: int) -> tuple[int, ...]:
     return tuple(rng.integers(0, 150_000, count).tolist())
-
-
-def _medians(calls: list[Callable[[], NDArray[np.float32]]], repeats: int) -> list[float]:
-    """Time each call in turn, after one round to warm up, so that a busy moment touches all alike."""
-    times: list[list[float]] = [[] for _ in calls]
-    for round_ in range(repeats + 1):
-        for call, spent in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            if round_:
-                spent.append(time.perf_counter() - start)
-    return [statistics.median(spent) for spent in times]
 
 
 if __name__ == "__main__":

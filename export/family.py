@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,19 @@ from tokenizers import Tokenizer
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.options import FamilyOptions
 from onnxrank.manifest import Scoring
+
+# What most families leave empty; the manifest itself has no defaults.
+scoring = partial(
+    Scoring,
+    prompt=None,
+    texts=None,
+    late_interaction=None,
+    matryoshka=None,
+    activation="identity",
+    logit_scale=1.0,
+    readout=None,
+    kv_cache=None,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

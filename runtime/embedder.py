@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.errors import ArtifactError
 from onnxrank.loading import check_texts, load
 from onnxrank.manifest import Manifest
 from onnxrank.portable import embed
@@ -20,26 +20,29 @@ Done = Callable[[int], None]
 class TextModel:
     """What models that embed texts one by one share: loading, encoding, running."""
 
+    _opener: ClassVar[str]
+
     def __init__(
         self,
         source: str | Path,
-        variant: str | None,
-        providers: Sequence[str],
-        threads: int | None,
-        revision: str | None,
+        *,
+        variant: str | None = None,
+        providers: Sequence[str] = (CPU,),
+        threads: int | None = None,
+        revision: str | None = None,
     ) -> None:
-        loaded = load(source, variant=variant, providers=providers, threads=threads, revision=revision)
+        """Open an artifact; the arguments are those of `Reranker`.
+
+        Raises ArtifactError, HubError, InputError or BackendError.
+        """
+        loaded = load(source, self._opener, variant=variant, providers=providers, threads=threads, revision=revision)
         self.manifest: Manifest = loaded.manifest
         self.variant = loaded.name
         scoring = loaded.scoring
-        if scoring.texts is None:
-            raise ArtifactError(f"{source} reads pairs; open it with `onnxrank.Reranker`.")
+        assert scoring.texts
         late = scoring.late_interaction
         self._encoder = TextEncoder(loaded.tokenizer, scoring.texts, late.expansion if late else None)
         self._session = loaded.session(loaded.variant.portable)
-
-    def _kind(self) -> str:
-        return "LateInteraction" if self.manifest.scoring.late_interaction else "Embedder"
 
     def _encode(
         self, texts: Sequence[str], is_query: bool, instruction: str | None, special_tokens: bool
@@ -61,22 +64,7 @@ class TextModel:
 class Embedder(TextModel):
     """Embeds texts into L2-normalised vectors. Safe to share between threads, to pickle and to fork."""
 
-    def __init__(
-        self,
-        source: str | Path,
-        *,
-        variant: str | None = None,
-        providers: Sequence[str] = (CPU,),
-        threads: int | None = None,
-        revision: str | None = None,
-    ) -> None:
-        """Open an artifact; the arguments are those of `Reranker`.
-
-        Raises ArtifactError, HubError, InputError or BackendError.
-        """
-        super().__init__(source, variant, providers, threads, revision)
-        if self.manifest.scoring.late_interaction:
-            raise ArtifactError(f"{source} gives a vector per token; open it with `onnxrank.{self._kind()}`.")
+    _opener = "Embedder"
 
     def encode(
         self,

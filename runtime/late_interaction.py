@@ -1,19 +1,16 @@
 """`LateInteraction`: a vector per token, and MaxSim between them; results as PyLate's `ColBERT.encode` gives them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.embedder import Done, TextModel
-from onnxrank.errors import ArtifactError
 from onnxrank.loading import check_texts, check_top_k
 from onnxrank.maxsim import maxsim
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedText
-from onnxrank.session import CPU
 
 # Documents whose vectors are in memory at a time while ranking.
 CHUNK = 256
@@ -22,24 +19,7 @@ CHUNK = 256
 class LateInteraction(TextModel):
     """Embeds every token of a text. Safe to share between threads, to pickle and to fork."""
 
-    def __init__(
-        self,
-        source: str | Path,
-        *,
-        variant: str | None = None,
-        providers: Sequence[str] = (CPU,),
-        threads: int | None = None,
-        revision: str | None = None,
-    ) -> None:
-        """Open an artifact; the arguments are those of `Reranker`.
-
-        Raises ArtifactError, HubError, InputError or BackendError.
-        """
-        super().__init__(source, variant, providers, threads, revision)
-        found = self.manifest.scoring.late_interaction
-        if found is None:
-            raise ArtifactError(f"{source} gives no vector per token; open it with `onnxrank.{self._kind()}`.")
-        self._skipped = np.array(found.skip_token_ids, np.int64)
+    _opener = "LateInteraction"
 
     def encode(
         self,
@@ -62,7 +42,9 @@ class LateInteraction(TextModel):
         vectors = self._embed(encoded, True, done)
         if is_query:
             return vectors
-        kept = [~np.isin(text.token_ids, self._skipped) for text in encoded]
+        late = self.manifest.scoring.late_interaction
+        assert late
+        kept = [~np.isin(text.token_ids, late.skip_token_ids) for text in encoded]
         return [rows[keep] for rows, keep in zip(vectors, kept, strict=True)]
 
     def rank(

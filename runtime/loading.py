@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxrank.artifact import TOKENIZER, open_artifact
-from onnxrank.errors import InputError
+from onnxrank.errors import ArtifactError, InputError
 from onnxrank.manifest import Manifest, Scoring, Variant
 from onnxrank.session import CPU, Session, check_providers
 
@@ -40,17 +40,20 @@ class Loaded:
 
 def load(
     source: str | Path,
+    opener: str,
     *,
     variant: str | None,
     providers: Sequence[str],
     threads: int | None,
     revision: str | None,
 ) -> Loaded:
-    """Raises ArtifactError, HubError, InputError or BackendError."""
+    """Open an artifact for the class called `opener`. Raises ArtifactError, HubError, InputError or BackendError."""
     check_providers(providers)
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; give at least 1, or leave it out.")
     artifact = open_artifact(source, revision=revision)
+    if (fitting := artifact.manifest.scoring.opened_with) != opener:
+        raise ArtifactError(f"{source} is no model for {opener}; open it with `onnxrank.{fitting}`.")
     name, files = artifact.variant(variant)
     artifact.fetch(TOKENIZER, *files.files)
     return Loaded(

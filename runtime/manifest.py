@@ -176,6 +176,13 @@ class Scoring:
     readout: VocabularyReadout | None
     kv_cache: KeyValueCache | None
 
+    @property
+    def opened_with(self) -> str:
+        """The class that scores with such an artifact."""
+        if self.prompt:
+            return "Reranker"
+        return "LateInteraction" if self.late_interaction else "Embedder"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:

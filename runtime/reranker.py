@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.activation import activate
-from onnxrank.errors import ArtifactError, InputError
+from onnxrank.errors import InputError
 from onnxrank.loading import check_texts, check_top_k, limit, load
 from onnxrank.manifest import Manifest, Matryoshka, Variant
 from onnxrank.packed import PackedScorer
@@ -65,13 +65,11 @@ class Reranker:
 
         Raises ArtifactError, HubError, InputError or BackendError.
         """
-        loaded = load(source, variant=variant, providers=providers, threads=threads, revision=revision)
+        loaded = load(source, "Reranker", variant=variant, providers=providers, threads=threads, revision=revision)
         self.manifest: Manifest = loaded.manifest
         self.variant = loaded.name
         scoring = loaded.scoring
-        if scoring.prompt is None:
-            kind = "LateInteraction" if scoring.late_interaction else "Embedder"
-            raise ArtifactError(f"{source} embeds texts one by one; open it with `onnxrank.{kind}`.")
+        assert scoring.prompt
         self._prompt = scoring.prompt
         self.max_length = limit(max_length, scoring.max_length)
         self._encoder = PromptEncoder(loaded.tokenizer, scoring.prompt, self.max_length)

@@ -17,13 +17,13 @@ from onnxrank.export.architectures.architecture import EncoderBody, Outputs
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.colbert_settings import ColbertSettings, settings_of
 from onnxrank.export.decoder import within
-from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
+from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch, scoring
 from onnxrank.export.graph import GraphBuilder
 from onnxrank.export.heads import embeddings
 from onnxrank.export.modules import Module, dense, dense_reference, read_modules, st_config
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.tokenizer_file import pad_token_id, special_token_id, token_ids
-from onnxrank.manifest import Expansion, LateInteraction, Scoring, TextPrompt, Texts
+from onnxrank.manifest import Expansion, LateInteraction, TextPrompt, Texts
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
@@ -53,8 +53,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
             max_length=told.length(side),
         )
 
-    scoring = Scoring(
-        prompt=None,
+    recipe = scoring(
         texts=Texts(
             query=text("query"),
             document=text("document"),
@@ -68,18 +67,13 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
             skip_token_ids=tuple(sorted({id_ for id_ in skipped if id_ is not None})),
             masked_row=masked_row,
         ),
-        matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
-        activation="identity",
-        logit_scale=1.0,
-        readout=None,
-        kv_cache=None,
     )
     layers = int(checkpoint.config["num_hidden_layers"])
     body = EncoderBody(layers=layers, max_length=max_length, masked_row=masked_row)
     head = partial(_head, checkpoint, projections, dim)
-    return Plan(scoring=scoring, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, head)))
+    return Plan(scoring=recipe, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, head)))
 
 
 def reference(torch: Torch) -> Reference:

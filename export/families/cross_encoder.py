@@ -19,7 +19,7 @@ from onnxrank.export.architectures.architecture import EncoderBody, Outputs
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.decoder import within
 from onnxrank.export.encoder_inputs import POOLINGS, first_token
-from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
+from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch, scoring
 from onnxrank.export.graph import GraphBuilder
 from onnxrank.export.heads import EXACT, logits
 from onnxrank.export.modules import (
@@ -36,7 +36,6 @@ from onnxrank.export.options import FamilyOptions
 from onnxrank.export.pair_prompt import joined
 from onnxrank.export.tokenizer_file import declared_length, pad_token_id
 from onnxrank.export.weights import Weights
-from onnxrank.manifest import Scoring
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
@@ -51,22 +50,16 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     built = encoder.has_builder(checkpoint.config)
     positions = encoder.positions(checkpoint) if built else int(checkpoint.config.get("max_position_embeddings", 512))
     max_length = within(positions, options.max_length, _declared_length(checkpoint))
-    scoring = Scoring(
+    recipe = scoring(
         prompt=joined(tokenizer),
-        texts=None,
-        late_interaction=None,
-        matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation=options.activation or score_activation(checkpoint),
-        logit_scale=1.0,
-        readout=None,
-        kv_cache=None,
     )
     if not built:
-        return Plan(scoring=scoring, graphs=Graphs(portable=partial(traced.classifier, checkpoint)), traced=True)
+        return Plan(scoring=recipe, graphs=Graphs(portable=partial(traced.classifier, checkpoint)), traced=True)
     body = EncoderBody(layers=int(checkpoint.config["num_hidden_layers"]), max_length=max_length)
-    return Plan(scoring=scoring, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, _head(checkpoint))))
+    return Plan(scoring=recipe, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, _head(checkpoint))))
 
 
 def reference(torch: Torch) -> Reference:
@@ -114,20 +107,12 @@ def _head(checkpoint: Checkpoint) -> encoder.Head:
     return partial(CLASSIFIERS[checkpoint.config["model_type"]], checkpoint)
 
 
-def _bert(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
+def _tanh(dense: str, last: str, checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
     width = int(checkpoint.config["hidden_size"])
     weights = Weights(b, checkpoint)
     pooled = first_token(b, hidden.inputs, hidden.normed)
-    x = weights.linear("bert.pooler.dense", pooled, width, width, bias=True, as_name=f"{EXACT}pooler")
-    return _last(weights, "classifier", b.op("Tanh", x, name="pooler.tanh"), width, bias=True)
-
-
-def _roberta(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
-    width = int(checkpoint.config["hidden_size"])
-    weights = Weights(b, checkpoint)
-    pooled = first_token(b, hidden.inputs, hidden.normed)
-    x = weights.linear("classifier.dense", pooled, width, width, bias=True, as_name=f"{EXACT}dense")
-    return _last(weights, "classifier.out_proj", b.op("Tanh", x, name="dense.tanh"), width, bias=True)
+    x = weights.linear(dense, pooled, width, width, bias=True, as_name=f"{EXACT}dense")
+    return _last(weights, last, b.op("Tanh", x, name="dense.tanh"), width, bias=True)
 
 
 def _modernbert(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
@@ -151,9 +136,9 @@ def _modernbert(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden)
 
 
 CLASSIFIERS: Mapping[str, Callable[[Checkpoint, GraphBuilder, encoder.Hidden], Outputs]] = {
-    "bert": _bert,
-    "roberta": _roberta,
-    "xlm-roberta": _roberta,
+    "bert": partial(_tanh, "bert.pooler.dense", "classifier"),
+    "roberta": partial(_tanh, "classifier.dense", "classifier.out_proj"),
+    "xlm-roberta": partial(_tanh, "classifier.dense", "classifier.out_proj"),
     "modernbert": _modernbert,
 }
 

@@ -16,13 +16,12 @@ from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export import decoder
 from onnxrank.export.architectures import DECODERS, ENCODERS
 from onnxrank.export.checkpoint import Checkpoint, read_json
-from onnxrank.export.family import Family, Plan, Reference, Torch
+from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.heads import linear_score
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.pair_prompt import templated
 from onnxrank.export.tokenizer_file import pad_token_id
 from onnxrank.hub import looks_like_repo_id, snapshot
-from onnxrank.manifest import Scoring
 
 # Names under which config.json may hold what an option gives, each with the option's field.
 NAMES = {
@@ -57,19 +56,14 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     )
     record = told.get("record_template")
     graphs = decoder.scoring_graphs(body, max_length, head)
-    scoring = Scoring(
+    recipe = scoring(
         prompt=templated(told["pair_template"], tokenizer, record=record),
-        texts=None,
-        late_interaction=None,
-        matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(body, tokenizer),
         activation=told["activation"],
-        logit_scale=1.0,
-        readout=None,
         kv_cache=decoder.cache(body),
     )
-    return Plan(scoring=scoring, graphs=replace(graphs, vocabulary=None))
+    return Plan(scoring=recipe, graphs=replace(graphs, vocabulary=None))
 
 
 MAX_LENGTH = 256

@@ -21,7 +21,7 @@ from onnxrank.export.architectures.architecture import EncoderBody, Outputs
 from onnxrank.export.checkpoint import LEGACY_HEADS, Checkpoint, read_json
 from onnxrank.export.decoder import within
 from onnxrank.export.encoder_inputs import first_token
-from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch
+from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch, scoring
 from onnxrank.export.graph import GraphBuilder
 from onnxrank.export.heads import EXACT, logits
 from onnxrank.export.options import FamilyOptions
@@ -29,7 +29,7 @@ from onnxrank.export.pair_prompt import joined
 from onnxrank.export.pickles import as_safetensors
 from onnxrank.export.tokenizer_file import pad_token_id
 from onnxrank.export.weights import Weights
-from onnxrank.manifest import Matryoshka, Scoring
+from onnxrank.manifest import Matryoshka
 
 HEADS, SETTINGS = "classification_heads.safetensors", "matryoshka_config.json"
 MAX_LENGTH = 32768
@@ -55,21 +55,16 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         head = partial(_head, heads, exit_, dims, _normed(checkpoint, exit_))
         return encoder.build(checkpoint, EncoderBody(layers=exit_, max_length=max_length), head)
 
-    scoring = Scoring(
+    recipe = scoring(
         prompt=joined(tokenizer),
-        texts=None,
-        late_interaction=None,
         matryoshka=Matryoshka(layers=tuple(layers), dims=tuple(dims)),
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation="sigmoid",
-        logit_scale=1.0,
-        readout=None,
-        kv_cache=None,
     )
     deepest, *others = layers
     graphs = Graphs(portable=partial(graph, deepest), exits={exit_: partial(graph, exit_) for exit_ in others})
-    return Plan(scoring=scoring, graphs=graphs)
+    return Plan(scoring=recipe, graphs=graphs)
 
 
 def reference(torch: Torch) -> Reference:

@@ -9,13 +9,13 @@ from onnxrank.errors import UnsupportedError
 from onnxrank.export import decoder
 from onnxrank.export.architectures.architecture import Outputs
 from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.family import Family, Plan, Reference, Torch
+from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.graph import GraphBuilder
 from onnxrank.export.heads import embeddings
 from onnxrank.export.modules import read_modules, st_config
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.tokenizer_file import pad_token_id
-from onnxrank.manifest import Scoring, TextPrompt, Texts
+from onnxrank.manifest import TextPrompt, Texts
 
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 INSTRUCTED = "Instruct: {instruction}\nQuery:"
@@ -48,21 +48,14 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     def head(b: GraphBuilder, hidden: ir.Value, rows: str) -> Outputs:
         return embeddings(b, hidden, dim, per_token=False)
 
-    scoring = Scoring(
-        prompt=None,
+    recipe = scoring(
         texts=Texts(
             query=text(query), document=text(document), default_instruction=instruction, strip=False, lower_case=False
         ),
-        late_interaction=None,
-        matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
-        activation="identity",
-        logit_scale=1.0,
-        readout=None,
-        kv_cache=None,
     )
-    return Plan(scoring=scoring, graphs=decoder.embedding_graphs(checkpoint, max_length, head))
+    return Plan(scoring=recipe, graphs=decoder.embedding_graphs(checkpoint, max_length, head))
 
 
 def reference(torch: Torch) -> Reference:

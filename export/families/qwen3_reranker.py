@@ -13,11 +13,11 @@ from tokenizers import Tokenizer
 from onnxrank.export import decoder
 from onnxrank.export.architectures.qwen3 import output_weight_name
 from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.family import Family, Plan, Reference, Torch
+from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.heads import Read, linear_score
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.tokenizer_file import pad_token_id, single_token, token_ids
-from onnxrank.manifest import Prompt, Scoring, VocabularyReadout
+from onnxrank.manifest import Prompt, VocabularyReadout
 
 PREFIX = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
@@ -40,19 +40,15 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     max_length = decoder.longest(checkpoint, options.max_length, MAX_LENGTH)
     yes, no = single_token(tokenizer, YES), single_token(tokenizer, NO)
     head = linear_score(checkpoint.config["hidden_size"], _weight(checkpoint, yes, no))
-    scoring = Scoring(
+    recipe = scoring(
         prompt=prompt(tokenizer),
-        texts=None,
-        late_interaction=None,
-        matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation="sigmoid",
-        logit_scale=1.0,
         readout=VocabularyReadout(true_token_id=yes, false_token_id=no),
         kv_cache=decoder.cache(checkpoint),
     )
-    return Plan(scoring=scoring, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
+    return Plan(scoring=recipe, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
 
 
 def prompt(tokenizer: Tokenizer) -> Prompt:

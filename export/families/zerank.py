@@ -15,13 +15,13 @@ from onnxrank.export.architectures.qwen3 import output_weight_name
 from onnxrank.export.chat_template import PAIR_ROLES, render, template_of
 from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.families import qwen3_reranker
-from onnxrank.export.family import Family, Plan, Reference, Torch
+from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.heads import linear_score
 from onnxrank.export.modules import read_modules, score_activation, st_config
 from onnxrank.export.options import FamilyOptions
 from onnxrank.export.pair_prompt import templated
 from onnxrank.export.tokenizer_file import pad_token_id
-from onnxrank.manifest import Scoring, VocabularyReadout
+from onnxrank.manifest import VocabularyReadout
 
 MAX_LENGTH = 8192
 # Sources: the card (sigmoid of a fifth), and the token `Yes` that 1_LogitScore/config.json names, 9454.
@@ -43,11 +43,8 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         rows = checkpoint.rows(output_weight_name(checkpoint), [true] if false is None else [true, false])
         return rows[0] if false is None else rows[0] - rows[1]
 
-    scoring = Scoring(
+    recipe = scoring(
         prompt=templated(template_of(checkpoint), tokenizer),
-        texts=None,
-        late_interaction=None,
-        matryoshka=None,
         max_length=max_length,
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation=options.activation or ("sigmoid" if false is None else score_activation(checkpoint)),
@@ -56,7 +53,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         kv_cache=decoder.cache(checkpoint),
     )
     head = linear_score(checkpoint.config["hidden_size"], weight)
-    return Plan(scoring=scoring, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
+    return Plan(scoring=recipe, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
 
 
 def reference(torch: Torch) -> Reference:
