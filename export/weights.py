@@ -19,10 +19,6 @@ class Weights:
         self._checkpoint = checkpoint
         self._prefix = prefix
 
-    def has(self, name: str) -> bool:
-        """Whether the checkpoint has this tensor."""
-        return self._prefix + name in self._checkpoint.tensors
-
     def tensor(self, name: str, shape: Sequence[int], *, as_name: str | None = None) -> ir.Value:
         """Return a tensor as it is; in the graph it is called `as_name`."""
         full = self._prefix + name
