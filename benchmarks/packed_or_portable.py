@@ -20,7 +20,7 @@ from onnxrank.session import CPU, Session
 
 # Documents, and tokens of each with the prompt's suffix.
 WORKLOADS = {"50 x 33": (50, 33), "20 x 129": (20, 129), "1 x 2,048": (1, 2048)}
-PACK_TOKENS = (128, 256)
+PACK_TOKENS = (128, 256, 512, 1024)
 INSTRUCTION_TOKENS, QUERY_TOKENS = 78, 18
 
 

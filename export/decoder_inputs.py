@@ -1,6 +1,6 @@
 """What stands before and after a decoder's layers, the same for every decoder-only architecture.
 
-Three shapes of graph: portable (padded rows, either side), packed (one row, shared prefix), and lm (KV cache and
+Three shapes of graph: portable (padded rows, either side), packed (rows behind a shared prefix), and lm (KV cache and
 full vocabulary, as AutoModelForCausalLM code expects).
 """
 
@@ -33,15 +33,15 @@ class DecoderInputs:
     """What the layers need from the graph's inputs.
 
     token_ids: int64 [batch, sequence], right-padded. seqlens_k: int32 [batch], last key's index.
-    total_length: int32 scalar, keys in all. position_ids and attention_bias: None where
-    GroupQueryAttention's own positions and causal mask are right.
+    total_length: int32 scalar, keys in all. Both are None in the packed graph, which has its own attention.
+    position_ids and attention_bias: None where GroupQueryAttention's own positions and causal mask are right.
     past: each layer's (key, value) inputs; empty where there is no KV cache.
     select: keeps the positions to score, [batch, sequence, n] -> [scored, n]; None keeps all of them.
     """
 
     token_ids: ir.Value
-    seqlens_k: ir.Value
-    total_length: ir.Value
+    seqlens_k: ir.Value | None
+    total_length: ir.Value | None
     position_ids: ir.Value | None
     attention_bias: ir.Value | None
     past: list[tuple[ir.Value, ir.Value]]
@@ -74,43 +74,22 @@ def portable_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
 
 
 def packed_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
-    """One row of several documents behind a shared past; segment 0 is seen by all, any other by itself alone."""
-    input_ids = b.input("input_ids", INT64, [1, "tokens"])
-    position_ids = b.input("position_ids", INT64, [1, "tokens"])
-    segment_ids = b.input("segment_ids", INT64, [1, "tokens"])
+    """Rows of similar length, padded on the right, that continue one shared past, which all of them see."""
+    input_ids = b.input("input_ids", INT64, ["documents", "length"])
     last_index = b.input("last_index", INT64, ["documents"])
-    past = _past(b, cache, 1)
-    past_length = b.op("Shape", past[0][0], start=2, end=3)
-    total = b.op("Add", past_length, b.op("Shape", input_ids, start=1, end=2))
-    scalar = b.op("Reshape", total, _scalar_shape(b))
-
-    asking = b.op("Unsqueeze", segment_ids, b.constant([1, 3], "axes_1_3"))
-    asked = b.op("Unsqueeze", segment_ids, b.constant([1, 2], "axes_1_2"))
-    shared = b.op("Equal", asked, b.constant(0, "zero"))
-    visible = b.op("Or", b.op("Equal", asking, asked), shared)
-    bias = b.op("Where", visible, b.constant(0.0, "seen"), b.constant(MASKED, "masked"))
-    pads = b.op("Concat", past_length, b.constant([0], "no_pad"), axis=0)
-    bias = b.op(
-        "Pad",
-        bias,
-        pads,
-        b.constant(0.0, "seen"),
-        b.constant([3], "axis_3"),
-        mode="constant",
-        name="attention_bias",
-    )
-
-    def select(x: ir.Value, name: str) -> ir.Value:
-        return b.op("Gather", b.op("Squeeze", x, b.constant([0], "axis_0")), last_index, axis=0, name=name)
-
+    past = _past(b, cache, [cache.heads, "past_sequence_length", cache.head_dim])
+    start = b.op("Reshape", b.op("Shape", past[0][0], start=1, end=2), _scalar_shape(b), name="first_position")
+    length = b.op("Reshape", b.op("Shape", input_ids, start=1, end=2), _scalar_shape(b))
+    positions = b.op("Range", start, b.op("Add", start, length), b.constant(1, "one"))
+    last_column = b.op("Unsqueeze", last_index, b.constant([1], "axis_1"))
     return DecoderInputs(
         token_ids=input_ids,
-        seqlens_k=b.op("Cast", b.op("Sub", total, b.constant([1], "axis_1")), to=INT32, name="seqlens_k"),
-        total_length=b.op("Cast", scalar, to=INT32, name="total_sequence_length"),
-        position_ids=position_ids,
-        attention_bias=bias,
+        seqlens_k=None,
+        total_length=None,
+        position_ids=b.op("Expand", positions, b.op("Shape", input_ids), name="position_ids"),
+        attention_bias=None,
         past=past,
-        select=select,
+        select=lambda x, name: b.op("GatherND", x, last_column, batch_dims=1, name=name),
     )
 
 
@@ -119,7 +98,7 @@ def lm_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
     too, which changes nothing, because attention sees only their differences."""
     input_ids = b.input("input_ids", INT64, ["batch_size", "sequence_length"])
     mask = b.input("attention_mask", INT64, ["batch_size", "total_sequence_length"])
-    past = _past(b, cache, "batch_size")
+    past = _past(b, cache, ["batch_size", cache.heads, "past_sequence_length", cache.head_dim])
     total = b.op("Shape", mask, start=1, end=2)
     batch = b.op("Shape", input_ids, start=0, end=1)
     scalar = b.op("Reshape", total, _scalar_shape(b))
@@ -155,9 +134,7 @@ INPUTS: dict[Shape, Callable[[GraphBuilder, KeyValueCache], DecoderInputs]] = {
 }
 
 
-def _past(b: GraphBuilder, cache: KeyValueCache, batch: int | str) -> list[tuple[ir.Value, ir.Value]]:
-    shape = [batch, cache.heads, "past_sequence_length", cache.head_dim]
-
+def _past(b: GraphBuilder, cache: KeyValueCache, shape: list[int | str]) -> list[tuple[ir.Value, ir.Value]]:
     def layer(i: int) -> tuple[ir.Value, ir.Value]:
         stem = f"past_key_values.{i}"
         return b.input(f"{stem}.key", FLOAT, shape), b.input(f"{stem}.value", FLOAT, shape)

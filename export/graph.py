@@ -43,7 +43,10 @@ class GraphBuilder:
 
     def split(self, x: ir.Value, parts: int, width: int, name: str) -> Sequence[ir.Value]:
         """Cut the last axis into `parts` pieces of `width`."""
-        sizes = self.constant([width] * parts, f"{parts}_times_{width}")
+        return self.split_at(x, self.constant([width] * parts, f"{parts}_times_{width}"), parts, name)
+
+    def split_at(self, x: ir.Value, sizes: ir.Value, parts: int, name: str) -> Sequence[ir.Value]:
+        """Cut the last axis into `parts` pieces of these sizes, int64 [parts]."""
         return self._append("", "Split", [x, sizes], [f"{name}.{i}" for i in range(parts)], {"axis": -1})
 
     def constant(self, value: NDArray[Any] | int | float | Sequence[int], name: str) -> ir.Value:

@@ -1,6 +1,6 @@
-"""Scoring with the packed graph: one row without padding, the shared prefix computed once.
+"""Scoring with the packed graph: rows that continue a shared prefix, whose keys and values are computed once.
 
-The instruction's keys and values are kept across requests, the query's are computed once per request.
+The instruction's are kept across requests, the query's are computed once per request.
 """
 
 import threading
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.manifest import KeyValueCache
-from onnxrank.packing import packs
+from onnxrank.packing import padded_batches
 from onnxrank.session import Array, Session
 
 # A pack's attention bias grows with the square of its tokens: packs of 128 to 256 were fastest on two cores.
@@ -48,9 +48,8 @@ class PackedScorer:
         if query:
             past = self._extend(past, query)
         logits = np.empty((len(documents), 1), np.float32)
-        for group in packs([len(ids) for ids in documents], pack_tokens):
-            feeds = _pack([documents[i] for i in group], _length(past))
-            (output,) = self._session.run(["logits"], {**feeds, **past})
+        for group in padded_batches([len(ids) for ids in documents], pack_tokens):
+            (output,) = self._session.run(["logits"], {**_pack([documents[i] for i in group]), **past})
             logits[group] = output
             done(len(group))
         return logits
@@ -68,14 +67,15 @@ class PackedScorer:
         return past
 
     def _empty(self) -> Past:
-        shape = (1, self._cache.heads, 0, self._cache.head_dim)
+        shape = (self._cache.heads, 0, self._cache.head_dim)
         return {name: np.empty(shape, np.float32) for name in self._names("past_key_values")}
 
     def _extend(self, past: Past, token_ids: tuple[int, ...]) -> Past:
-        feeds = _pack([token_ids], _length(past))
-        feeds["segment_ids"] = np.zeros_like(feeds["segment_ids"])
-        present = self._session.run(self._names("present"), {**feeds, **past})
-        return dict(zip(self._names("past_key_values"), present, strict=True))
+        present = self._session.run(self._names("present"), {**_pack([token_ids]), **past})
+        return {
+            name: np.concatenate([past[name], new[:, 0]], axis=1)
+            for name, new in zip(self._names("past_key_values"), present, strict=True)
+        }
 
     def _names(self, prefix: str) -> list[str]:
         return [f"{prefix}.{layer}.{part}" for layer in range(self._cache.layers) for part in ("key", "value")]
@@ -87,17 +87,10 @@ class PackedScorer:
         PackedScorer.__init__(self, *state)
 
 
-def _length(past: Past) -> int:
-    return int(next(iter(past.values())).shape[2])
-
-
-def _pack(documents: Sequence[Sequence[int]], past: int) -> dict[str, Array]:
-    """Lay documents in one row: each starts at position `past` and is a segment of its own, from 1 on."""
+def _pack(documents: Sequence[Sequence[int]]) -> dict[str, Array]:
+    """Pad documents on the right; what follows a document is never seen by it."""
     lengths = np.array([len(ids) for ids in documents])
-    position_ids = np.concatenate([past + np.arange(n) for n in lengths])
-    return {
-        "input_ids": np.concatenate([np.asarray(ids, np.int64) for ids in documents])[None],
-        "position_ids": position_ids.astype(np.int64)[None],
-        "segment_ids": np.repeat(np.arange(1, len(lengths) + 1), lengths).astype(np.int64)[None],
-        "last_index": np.cumsum(lengths).astype(np.int64) - 1,
-    }
+    token_ids = np.zeros((len(documents), lengths.max()), np.int64)
+    for row, ids in zip(token_ids, documents, strict=True):
+        row[: len(ids)] = ids
+    return {"input_ids": token_ids, "last_index": lengths - 1}

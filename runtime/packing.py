@@ -3,22 +3,6 @@
 from collections.abc import Sequence
 
 
-def packs(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group indices, shortest first, so that each group's lengths add up to at most `budget`.
-
-    A text longer than the budget gets a group of its own.
-    """
-    groups: list[list[int]] = []
-    total = budget + 1
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        total += lengths[index]
-        if total > budget:
-            groups.append([])
-            total = lengths[index]
-        groups[-1].append(index)
-    return groups
-
-
 def padded_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Group indices, longest first, so that rows x longest row is at most `budget` (or the group has one row)."""
     groups: list[list[int]] = []

@@ -11,10 +11,10 @@ from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.config_fields import refuse_unknown
 from onnxrank.export.decoder_inputs import FLOAT, INPUTS, DecoderInputs, Shape
 from onnxrank.export.graph import GraphBuilder
+from onnxrank.export.prefix_attention import PrefixAttention
 from onnxrank.export.rope import Rope, rope_of, rotary_tables
 from onnxrank.export.weights import Weights, prefix_of
 from onnxrank.manifest import KeyValueCache
-from onnxrank.packed import PACK_TOKENS
 
 HARMLESS = {"attention_dropout", "max_window_layers", "sliding_window"}
 READ = {
@@ -114,9 +114,9 @@ class _Builder:
         self.shape = shape
         self.inputs: DecoderInputs = INPUTS[shape](self.b, dims.cache)
         self.presents: Outputs = {}
-        # Attention asks for as many angles as there are keys, of which a packed row has more than any of its texts.
-        keys = max_length + max(max_length, PACK_TOKENS) if shape is Shape.PACKED else max_length
-        self.cos, self.sin = rotary_tables(self.b, dims.rope, keys)
+        self.cos, self.sin = rotary_tables(self.b, dims.rope, max_length)
+        packed = shape is Shape.PACKED
+        self.prefixed = PrefixAttention(self.b, self.inputs, dims.cache, dims.heads) if packed else None
 
     def build(self, head: DecoderHead) -> ir.Model:
         b, dims = self.b, self.dims
@@ -164,6 +164,12 @@ class _Builder:
         if dims.head_norms:
             query = self._head_norm(f"{name}.q_norm", query, dims.heads)
             key = self._head_norm(f"{name}.k_norm", key, dims.kv_heads)
+        if self.prefixed:
+            found = self.prefixed(self._rotate(query, dims.heads), self._rotate(key, dims.kv_heads), value, i, name)
+            size: list[int | str] = [dims.kv_heads, "documents", "length", dims.head_dim]
+            for part, output in (("key", found.key), ("value", found.value)):
+                self.presents[f"present.{i}.{part}"] = (output, FLOAT, size)
+            return found.output
         past_key, past_value = self.inputs.past[i] if self.inputs.past else (None, None)
         attended, *present = b.contrib(
             "GroupQueryAttention",
@@ -188,10 +194,13 @@ class _Builder:
         )
         if self.inputs.past:
             for part, output in zip(("key", "value"), present, strict=True):
-                batch: int | str = 1 if self.shape is Shape.PACKED else "batch_size"
-                size = [batch, dims.kv_heads, "total_sequence_length", dims.head_dim]
+                size = ["batch_size", dims.kv_heads, "total_sequence_length", dims.head_dim]
                 self.presents[f"present.{i}.{part}"] = (output, FLOAT, size)
         return attended
+
+    def _rotate(self, x: ir.Value, heads: int) -> ir.Value:
+        inputs = (x, self.inputs.position_ids, self.cos, self.sin)
+        return self.b.contrib("RotaryEmbedding", *inputs, outputs=[f"{x.name}.rotated"], num_heads=heads)[0]
 
     def _head_norm(self, name: str, x: ir.Value, heads: int) -> ir.Value:
         """RMS norm of each head, in the one form that WebGPU fuses into its attention."""

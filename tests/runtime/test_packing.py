@@ -1,18 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxrank.packing import packs, padded_batches
+from onnxrank.packing import padded_batches
 
 lengths = st.lists(st.integers(1, 300), max_size=60)
 budgets = st.integers(1, 600)
-
-
-@given(lengths, budgets)
-def test_every_text_is_in_one_pack_within_the_budget(lengths: list[int], budget: int) -> None:
-    groups = packs(lengths, budget)
-    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
-    assert all(sum(lengths[i] for i in group) <= budget for group in groups if len(group) > 1)
-    assert all(groups)
 
 
 @given(lengths, budgets)

@@ -67,8 +67,30 @@ def test_packed_and_portable_agree(demo_artifact: Path) -> None:
     portable = Reranker(demo_artifact, variant="fp32")
     portable._packed = None
     pairs = [(QUERY, f"{text} {n}" * n) for n in (0, 1, 3, 40) for text in DOCUMENTS]
+    pairs += [(f"{text} {n}", text) for n in (1, 20) for text in DOCUMENTS]
     difference = packed.score(pairs).logits - portable.score(pairs).logits
     assert 0 < np.abs(difference).max() < 1e-5
+
+
+def test_a_query_with_one_document_needs_no_run_of_its_own(
+    demo_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reranker = Reranker(demo_artifact, variant="fp32")
+    assert reranker._packed
+    reranker.score([(QUERY, "warm")])
+    rows: list[int] = []
+    run = reranker._packed._session.run
+
+    def counted(outputs: Any, feeds: Any) -> Any:
+        rows.append(len(feeds["input_ids"]))
+        return run(outputs, feeds)
+
+    monkeypatch.setattr(reranker._packed._session, "run", counted)
+    reranker.score([(f"query {i}", "a document") for i in range(4)])
+    assert rows == [4]
+    rows.clear()
+    reranker.score([(QUERY, f"document {i}") for i in range(5)])
+    assert rows == [1, 5]
 
 
 @pytest.mark.parametrize(("variant", "tolerance"), [("fp32", 1e-5), ("int8", 0.2), ("q4", 0.2)])
