@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# Document vectors in one matrix product: bounds the workspace (256 query vectors: 64 MB).
-CHUNK_VECTORS = 65536
-
 Vectors = NDArray[np.float32]
 
 
@@ -15,24 +12,12 @@ def maxsim(query: Vectors, documents: Sequence[Vectors]) -> NDArray[np.float32]:
     """Return the MaxSim score of each document, float32 `[len(documents)]`.
 
     query: `[tokens, dim]`; each of `documents` likewise. A document without vectors scores -inf. No score depends on
-    the other documents: nothing is padded.
+    the other documents: nothing is padded or joined, and the workspace is one document's similarities.
     """
+    columns = np.ascontiguousarray(query.T)
     scores = np.full(len(documents), -np.inf, np.float32)
-    filled = [i for i, vectors in enumerate(documents) if len(vectors)]
-    for chunk in _chunks(filled, [len(documents[i]) for i in filled]):
-        starts = np.cumsum([0, *(len(documents[i]) for i in chunk[:-1])])
-        similarities = query @ np.concatenate([documents[i] for i in chunk]).T
-        scores[chunk] = np.maximum.reduceat(similarities, starts, axis=1).sum(axis=0)
+    # A product for each: to copy documents together for a larger one takes longer than it saves.
+    for i, vectors in enumerate(documents):
+        if len(vectors):
+            scores[i] = (vectors @ columns).max(axis=0).sum()
     return scores
-
-
-def _chunks(indices: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    chunks: list[list[int]] = []
-    total = CHUNK_VECTORS
-    for index, length in zip(indices, lengths, strict=True):
-        if total + length > CHUNK_VECTORS:
-            chunks.append([])
-            total = 0
-        chunks[-1].append(index)
-        total += length
-    return chunks

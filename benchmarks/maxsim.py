@@ -1,0 +1,44 @@
+"""Times MaxSim against BLAS on the same multiply-adds, interleaved: `python -m benchmarks.maxsim`."""
+
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.timing import medians
+from onnxrank import maxsim
+from onnxrank.console import show_json
+
+# Vectors in one product of the floor: its result stays in the cache.
+SLICE = 4096
+
+
+def main(
+    documents: Annotated[int, typer.Option(help="Documents, of 120 to 240 vectors.")] = 10_000,
+    query_vectors: Annotated[int, typer.Option(help="Vectors of the query.")] = 32,
+    dim: Annotated[int, typer.Option(help="Numbers in a vector.")] = 128,
+    repeats: Annotated[int, typer.Option(help="Timings, of which the median counts.")] = 5,
+) -> None:
+    """Print seconds and their ratio as JSON."""
+    rng = np.random.default_rng(0)
+    query = _vectors(rng, query_vectors, dim)
+    texts = [_vectors(rng, int(n), dim) for n in rng.integers(120, 241, documents)]
+    together = np.concatenate(texts)
+
+    def floor() -> None:
+        for start in range(0, len(together), SLICE):
+            query @ together[start : start + SLICE].T
+
+    ours, blas = medians([lambda: maxsim(query, texts), floor], repeats)
+    show_json({"seconds": round(ours, 3), "seconds_of_blas": round(blas, 3), "ratio": round(ours / blas, 2)})
+
+
+def _vectors(rng: np.random.Generator, count: int, dim: int) -> NDArray[np.float32]:
+    rows = rng.standard_normal((count, dim), np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
+if __name__ == "__main__":
+    typer.run(main)
