@@ -14,6 +14,7 @@ from onnxrank.errors import InputError
 from onnxrank.loading import check_texts, check_top_k, limit, load
 from onnxrank.manifest import Manifest, Matryoshka, Variant
 from onnxrank.packed import PackedScorer
+from onnxrank.packing import RUN_TOKENS
 from onnxrank.portable import score as score_portable
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedPair, PromptEncoder
@@ -26,9 +27,6 @@ Pair = tuple[str, Document]
 # The packed graph writes down a text's attention weights, the square of its tokens: longer ones take the portable
 # graph.
 LONGEST_PACKED = 1024
-# A query gets a run of its own, before its documents, where that saves more tokens than the run costs: about 20 ms
-# to read the weights of Qwen3-0.6B in int8, as long as 16 tokens take.
-QUERY_RUN_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +192,9 @@ class Reranker:
                 tokens[rows] = [len(pair.token_ids) for pair in encoded]
                 packed = {i: pair for i, pair in zip(rows, encoded, strict=True) if self._packs(pair)}
                 unpacked |= {i: pair for i, pair in zip(rows, encoded, strict=True) if i not in packed}
-                if (len(packed) - 1) * len(encoded[0].query) <= QUERY_RUN_TOKENS:
+                if (len(packed) - 1) * len(
+                    encoded[0].query
+                ) <= RUN_TOKENS:  # a run for the query would cost more than it saves
                     alone |= packed
                 elif self._packed:
                     documents = [pair.document for pair in packed.values()]
