@@ -42,6 +42,7 @@ bench: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints; report
 	$(VENV)/python -m benchmarks.encoders xlm-roberta
 	$(VENV)/python -m benchmarks.encoders mmbert --keep
 	$(VENV)/python -m benchmarks.long_text build/mmbert-artifact
+	$(VENV)/python -m benchmarks.maxsim
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-peers build artifacts/demo *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

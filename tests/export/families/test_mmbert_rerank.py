@@ -6,6 +6,8 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import AutoModel
 from typer.testing import CliRunner
 
 from onnxrank import Reranker
@@ -64,6 +66,31 @@ def test_each_exit_and_width_is_another_score_and_all_are_pytorchs(artifact: Pat
     }
     assert len({logits.tobytes() for logits in found.values()}) == 9
     np.testing.assert_array_equal(Reranker(artifact).score(PAIRS).logits, found[4, 64])
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["legacy", "declared"])
+def test_the_last_exit_is_normed_only_where_the_checkpoint_says_so(tmp_path: Path, declared: bool) -> None:
+    """Written out here, because the proof's reference asks the same function as the graph."""
+    checkpoint = write_checkpoint(tmp_path / "c", lambda folder: mmbert(folder, declared=declared, pickled=False))
+    export_tiny(checkpoint, tmp_path / "out")
+    ids = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(*PAIRS[0]).ids
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    states: dict[int, torch.Tensor] = {}
+    for layers in (2, 4):
+        model.layers[layers - 1].register_forward_hook(
+            lambda module, inputs, output, layers=layers: states.update({layers: output})
+        )
+    with torch.inference_mode():
+        model(torch.tensor([ids]))
+        heads = load_file(checkpoint / HEADS)
+        for layers, state in states.items():
+            normed = model.final_norm(state) if layers == 2 or declared else state
+            raised = torch.nn.functional.gelu(
+                heads[f"{layers}.64.0.weight"] @ normed[0, 0] + heads[f"{layers}.64.0.bias"]
+            )
+            expected = float(heads[f"{layers}.64.3.weight"][0] @ raised + heads[f"{layers}.64.3.bias"])
+            found = Reranker(tmp_path / "out", layers=layers).score(PAIRS[:1]).logits[0]
+            assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_one_exit_and_width_alone_is_a_small_artifact(checkpoint: Path, artifact: Path, tmp_path: Path) -> None:
