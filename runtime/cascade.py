@@ -158,10 +158,7 @@ class Cascade:
             raise InputError("the index was made of another corpus; index this one, or give the corpus it was made of.")
 
     def _texts(self, corpus: Sequence[Document]) -> list[str]:
-        check_texts([] if not isinstance(corpus, str) else corpus, "corpus")
-        texts = texts_of(corpus, self.reranker.record_template if self.reranker else None, "corpus")
-        check_texts(texts, "corpus")
-        return texts
+        return texts_of(corpus, self.reranker.record_template if self.reranker else None, "corpus")
 
     def _search(self, vector: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         self._require_corpus()

@@ -4,17 +4,18 @@ The instruction's are kept across requests, the query's are computed once per re
 """
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.manifest import KeyValueCache
-from onnxrank.packing import padded_batches
+from onnxrank.packing import RUN_TOKENS, padded_batches
+from onnxrank.prompt import EncodedPair, TokenIds
 from onnxrank.session import Array, Session
 
-# A pack's attention bias grows with the square of its tokens: packs of 128 to 256 were fastest on two cores.
+# Larger packs were no faster on two cores, and need more workspace.
 PACK_TOKENS = 256
 # Enough for an application's few instructions; one holds about 13 MB for Qwen3-Reranker-0.6B.
 KEPT_INSTRUCTIONS = 4
@@ -30,6 +31,30 @@ class PackedScorer:
         self._cache = cache
         self._kept: OrderedDict[tuple[int, ...], Past] = OrderedDict()
         self._lock = threading.Lock()
+
+    def score_pairs(
+        self, pairs: Sequence[EncodedPair], *, done: Callable[[int], None] = lambda count: None
+    ) -> NDArray[np.float32]:
+        """Return the logits of pairs with one instruction, float32 `[len(pairs), 1]`, in input order.
+
+        A query with enough documents gets a run of its own, before theirs; other pairs share packs behind the
+        instruction.
+        """
+        by_query: dict[TokenIds, list[int]] = defaultdict(list)
+        for i, pair in enumerate(pairs):
+            by_query[pair.query].append(i)
+        logits = np.empty((len(pairs), 1), np.float32)
+        lone: list[int] = []
+        for query, rows in by_query.items():
+            if (len(rows) - 1) * len(query) <= RUN_TOKENS:
+                lone += rows
+            else:
+                documents = [pairs[i].document for i in rows]
+                logits[rows] = self.score(pairs[rows[0]].instruction, query, documents, done=done)
+        if lone:
+            whole = [pairs[i].query + pairs[i].document for i in lone]
+            logits[lone] = self.score(pairs[lone[0]].instruction, (), whole, done=done)
+        return logits
 
     def score(
         self,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from onnxrank.errors import InputError
+from onnxrank.loading import check_texts
 
 Document = str | Mapping[str, str] | tuple[str, str]
 
@@ -11,12 +12,19 @@ Document = str | Mapping[str, str] | tuple[str, str]
 def texts_of(documents: Sequence[Document], template: str | None, place: str) -> list[str]:
     """Return the text of each document: strings as they are, mappings and (name, description) through `template`.
 
-    Raises InputError for a document with fields where there is no template, or for a missing field.
+    Raises InputError for a document with fields where there is no template, for a missing field, or for what is no
+    list of texts.
     """
-    return [
-        document if isinstance(document, str) else _text(document, template, f"{place}[{i}]")
-        for i, document in enumerate(documents)
-    ]
+    texts: Sequence[str] = (
+        documents
+        if isinstance(documents, str)
+        else [
+            document if isinstance(document, str) else _text(document, template, f"{place}[{i}]")
+            for i, document in enumerate(documents)
+        ]
+    )
+    check_texts(texts, place)
+    return list(texts)
 
 
 def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, place: str) -> str:

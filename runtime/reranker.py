@@ -14,7 +14,6 @@ from onnxrank.errors import InputError
 from onnxrank.loading import check_texts, check_top_k, limit, load
 from onnxrank.manifest import Manifest, Matryoshka, Variant
 from onnxrank.packed import PackedScorer
-from onnxrank.packing import RUN_TOKENS
 from onnxrank.portable import score as score_portable
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedPair, PromptEncoder
@@ -181,31 +180,16 @@ class Reranker:
         logits = np.empty(len(pairs), np.float32)
         truncated = np.zeros(len(pairs), np.bool_)
         tokens = np.empty(len(pairs), np.int64)
+        packed: dict[int, EncodedPair] = {}
         unpacked: dict[int, EncodedPair] = {}
-        alone: dict[int, EncodedPair] = {}
+        for query, rows in by_query.items():
+            encoded = self._encoder.pairs(query, [texts[i] for i in rows], instruction, special_tokens=special_tokens)
+            for i, pair in zip(rows, encoded, strict=True):
+                truncated[i], tokens[i] = pair.truncated, len(pair.token_ids)
+                (packed if self._packs(pair) else unpacked)[i] = pair
         with progress("scoring", len(pairs), show_progress_bar) as done:
-            for query, rows in by_query.items():
-                encoded = self._encoder.pairs(
-                    query, [texts[i] for i in rows], instruction, special_tokens=special_tokens
-                )
-                truncated[rows] = [pair.truncated for pair in encoded]
-                tokens[rows] = [len(pair.token_ids) for pair in encoded]
-                packed = {i: pair for i, pair in zip(rows, encoded, strict=True) if self._packs(pair)}
-                unpacked |= {i: pair for i, pair in zip(rows, encoded, strict=True) if i not in packed}
-                if (len(packed) - 1) * len(
-                    encoded[0].query
-                ) <= RUN_TOKENS:  # a run for the query would cost more than it saves
-                    alone |= packed
-                elif self._packed:
-                    documents = [pair.document for pair in packed.values()]
-                    found = self._packed.score(encoded[0].instruction, encoded[0].query, documents, done=done)
-                    logits[list(packed)] = found[:, 0]
-            if self._packed and alone:
-                shared = next(iter(alone.values())).instruction
-                found = self._packed.score(
-                    shared, (), [pair.query + pair.document for pair in alone.values()], done=done
-                )
-                logits[list(alone)] = found[:, 0]
+            if self._packed and packed:
+                logits[list(packed)] = self._packed.score_pairs(list(packed.values()), done=done)[:, 0]
             if unpacked:
                 found = score_portable(
                     self._portable,
@@ -233,9 +217,7 @@ class Reranker:
         return queries, self._texts([document for _, document in pairs], "documents")
 
     def _texts(self, documents: Sequence[Document], place: str) -> list[str]:
-        texts = documents if isinstance(documents, str) else texts_of(documents, self._prompt.record, place)
-        check_texts(texts, place)
-        return list(texts)
+        return texts_of(documents, self._prompt.record, place)
 
     def _packs(self, pair: EncodedPair) -> bool:
         """Whether the packed graph scores this pair faster."""

@@ -131,12 +131,7 @@ class _Job:
         }
         if self.variant.packed and self.scoring.kv_cache:
             scorer = PackedScorer(self._session(self.variant.packed), self.scoring.kv_cache)
-            logits = np.empty((len(encoded), 1), np.float32)
-            for rows in by_query(self.golden.scored).values():
-                first = encoded[rows[0]]
-                documents = [encoded[i].document for i in rows]
-                logits[rows] = scorer.score(first.instruction, first.query, documents, done=self.done)
-            found["packed"] = logits
+            found["packed"] = scorer.score_pairs(encoded, done=self.done)
         return found
 
     def texts(self) -> dict[str, Logits]:
