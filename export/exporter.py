@@ -15,6 +15,7 @@ from onnxrank.artifact import TOKENIZER, Artifact, sha256
 from onnxrank.errors import InputError, UnsupportedError
 from onnxrank.export.card import write_card
 from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.device_check import write_device_check
 from onnxrank.export.evaluation import evaluate
 from onnxrank.export.families import FAMILIES
 from onnxrank.export.family import Family
@@ -181,7 +182,8 @@ class _Job:
         return replace(manifest, variants={**manifest.variants, name: variant})
 
     def finish(self, manifest: Manifest) -> None:
-        """The card, then the manifest with the hash of every file."""
+        """The card, what other devices are compared with, then the manifest with the hash of every file."""
+        write_device_check(self.folder, manifest)
         write_card(manifest, self.source.folder, self.folder)
         write_manifest(replace(manifest, files=self._files()), self.folder)
 

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"runtime": "onnxrank", "quantize": "onnxrank.quantize", "export": "onnxrank.export"}
 TORCH = {"torch", "transformers"}
+# What the npm package in runtime/web/ is developed with; its source and its demo page are served by `onnxrank demo`.
+NPM = ("node_modules", "types", "tests", "package-lock.json", "tsconfig.json")
 
 
 def packages_on_disk() -> set[str]:
@@ -140,7 +142,7 @@ def test_a_wheel_carries_every_module_and_the_demo(tmp_path: Path) -> None:
     for name in ["pyproject.toml", "README.md", "LICENSE", "NOTICE"]:
         shutil.copy(ROOT / name, tmp_path)
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", *NPM))
     expected = {
         "/".join([*package.split("."), *path.relative_to(tmp_path / folder).parts])
         for folder, package in FOLDERS.items()

@@ -1,0 +1,18 @@
+/**
+ * The scores of logits: 1 / (1 + exp(-scale * x)) for "sigmoid", unchanged for "identity".
+ * @param {ArrayLike<number>} logits
+ * @param {string} activation
+ * @param {number} [scale]
+ * @returns {Float32Array}
+ */
+export function activate(logits, activation, scale = 1) {
+  if (activation === "identity") return Float32Array.from(logits);
+  return Float32Array.from(logits, (x) => sigmoid(x * scale));
+}
+
+/** @param {number} x */
+function sigmoid(x) {
+  // exp of a positive number could overflow; this way small probabilities stay exact too.
+  const small = Math.exp(-Math.abs(x));
+  return x < 0 ? small / (1 + small) : 1 / (1 + small);
+}

@@ -1,0 +1,72 @@
+/**
+ * Every error this package raises on purpose; a message gives the value, the place and the remedy in one sentence.
+ *
+ *     RerankError
+ *     ├── InputError      a query, document or option that cannot be used
+ *     ├── ArtifactError   an exported folder that is incomplete, altered, or of a newer format
+ *     ├── HubError        files that cannot be downloaded
+ *     ├── ParityError     a device that does not score like PyTorch
+ *     └── BackendError    ONNX Runtime, or the device asked for, does not work here
+ */
+export class RerankError extends Error {
+  /**
+   * @param {string} message
+   * @param {ErrorOptions} [options]
+   */
+  constructor(message, options) {
+    super(message, options);
+    this.name = "RerankError";
+  }
+}
+
+export class InputError extends RerankError {
+  name = "InputError";
+}
+
+export class ArtifactError extends RerankError {
+  name = "ArtifactError";
+}
+
+export class HubError extends RerankError {
+  name = "HubError";
+}
+
+export class ParityError extends RerankError {
+  name = "ParityError";
+}
+
+export class BackendError extends RerankError {
+  name = "BackendError";
+}
+
+const KINDS = { RerankError, InputError, ArtifactError, HubError, ParityError, BackendError };
+
+/**
+ * An error as data, for a message between a worker and its page.
+ * @param {unknown} error
+ * @returns {{name: string, message: string, stack?: string}}
+ */
+export function pack(error) {
+  if (error instanceof Error) return { name: error.name, message: error.message, stack: error.stack };
+  // Emscripten throws numbers.
+  return { name: "Error", message: String(error) };
+}
+
+/**
+ * The error that `pack` made data of.
+ * @param {{name: string, message: string, stack?: string}} packed
+ * @returns {Error}
+ */
+export function unpack({ name, message, stack }) {
+  const error = name in KINDS ? new KINDS[/** @type {keyof typeof KINDS} */ (name)](message) : new Error(message);
+  if (stack) error.stack = stack;
+  return error;
+}
+
+/**
+ * What went wrong, in words.
+ * @param {unknown} error
+ */
+export function reason(error) {
+  return pack(error).message.split("\n")[0];
+}

@@ -1,0 +1,49 @@
+/**
+ * A vector per token, and MaxSim between them; results as in Python.
+ */
+import { open } from "./open.js";
+import { checkText, textsOf } from "./records.js";
+import { checkCounts, ranking, Scorer } from "./scorer.js";
+
+export class TokenRanker extends Scorer {
+  /**
+   * @protected
+   * @param {import("./open.js").Platform} platform
+   * @param {string} source
+   * @param {import("./open.js").OpenOptions} options
+   */
+  static async open(platform, source, options) {
+    return new this(await open(platform, source, "LateInteraction", options));
+  }
+
+  /**
+   * Each text's L2-normalised vectors, in input order: of queries for every token and expansion token, of documents
+   * for those not on the model's skip list.
+   * @param {string[]} texts
+   * @param {{is_query: boolean, special_tokens?: boolean, batch_tokens?: number}} options
+   * @returns {Promise<import("./maxsim.js").Vectors[]>}
+   * @throws {import("./errors.js").InputError} For texts that are not strings.
+   */
+  async encode(texts, options) {
+    checkCounts(options);
+    const checked = textsOf(texts, null, "texts");
+    return (await this.opened().engine.encode(checked, options)).vectors;
+  }
+
+  /**
+   * Documents by falling MaxSim score; equal scores keep their input order.
+   * @param {string} query
+   * @param {string[]} documents
+   * @param {{top_k?: number, return_documents?: boolean, special_tokens?: boolean, batch_tokens?: number}} [options]
+   * @returns {Promise<import("./scorer.js").Hit[]>}
+   * @throws {import("./errors.js").InputError} For texts or options that cannot be used.
+   */
+  async rank(query, documents, options = {}) {
+    checkCounts(options);
+    checkText(query, "query");
+    const texts = textsOf(documents, null, "documents");
+    const { special_tokens, batch_tokens } = options;
+    const { scores, truncated } = await this.opened().engine.late(query, texts, { special_tokens, batch_tokens });
+    return ranking(scores, scores, truncated, texts, options);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * onnxrank in Node.
+ */
+import { Tokenizer } from "@huggingface/tokenizers";
+import * as ort from "onnxruntime-node";
+import { Engine } from "./engine.js";
+import { InputError } from "./errors.js";
+import { TokenRanker } from "./late_interaction.js";
+import { nodeFiles } from "./node_files.js";
+import { PairReranker } from "./reranker.js";
+
+/** @typedef {import("./open.js").OpenOptions} OpenOptions */
+
+/** @type {import("./open.js").Platform} */
+const node = {
+  files: nodeFiles,
+  devices: async (wanted) => {
+    if (![undefined, "auto", "cpu"].includes(wanted)) {
+      throw new InputError(`device is "${wanted}"; in Node give "cpu", or leave it out.`);
+    }
+    return { attempts: [{ device: "cpu", half: false, limited: false, hide: [] }], notes: [] };
+  },
+  start: (_, setup) => Engine.create({ ort, Tokenizer }, setup),
+};
+
+/** Ranks documents by relevance to a query. */
+export class Reranker extends PairReranker {
+  /**
+   * @param {string} source A folder or a hub id (owner/name).
+   * @param {OpenOptions} [options]
+   * @returns {Promise<Reranker>}
+   */
+  static async from_pretrained(source, options = {}) {
+    return this.open(node, source, options);
+  }
+}
+
+/** Embeds every token of a text, and ranks documents by MaxSim. */
+export class LateInteraction extends TokenRanker {
+  /**
+   * @param {string} source A folder or a hub id (owner/name).
+   * @param {OpenOptions} [options]
+   * @returns {Promise<LateInteraction>}
+   */
+  static async from_pretrained(source, options = {}) {
+    return this.open(node, source, options);
+  }
+}
+
+export { maxsim } from "./maxsim.js";
+export { ArtifactError, BackendError, HubError, InputError, ParityError, RerankError } from "./errors.js";

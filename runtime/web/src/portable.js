@@ -1,0 +1,116 @@
+/**
+ * Runs the portable graph: padded rows, any device, any family.
+ */
+import { paddedBatches } from "./packing.js";
+
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./session.js").Batch} Batch */
+/** @typedef {import("./manifest.js").Readout} Readout */
+
+// Rows x longest row: bounds the workspace of one run.
+export const BATCH_TOKENS = 2048;
+
+/**
+ * The logits of token-id sequences, one `Float32Array` of columns for each, in input order.
+ * second_start: where a sequence's second text starts, for graphs that want token_type_ids.
+ * @param {Session} session
+ * @param {{token_ids: number[], second_start: number}[]} sequences
+ * @param {{pad_token_id: number, readout: Readout | null, batch_tokens?: number, pad_left?: boolean}} options
+ * @returns {Promise<Float32Array[]>}
+ */
+export async function score(session, sequences, { pad_token_id, readout, batch_tokens = BATCH_TOKENS, pad_left = false }) {
+  /** @type {Float32Array[]} */
+  const logits = new Array(sequences.length);
+  for (const rows of batchesOf(sequences, batch_tokens)) {
+    const batch = pad(rows.map((i) => sequences[i]), pad_token_id, pad_left);
+    const { data, dims } = await session.run("logits", batch);
+    rows.forEach((i, row) => {
+      logits[i] = readout ? read(data, dims, row, lastReal(batch, row), readout) : data.slice(row * dims[1], (row + 1) * dims[1]);
+    });
+  }
+  return logits;
+}
+
+/**
+ * The vectors of each sequence's tokens, `[tokens, dim]` row by row, in input order. Attention sees the first
+ * `attended` tokens of a sequence.
+ * @param {Session} session
+ * @param {{token_ids: number[], attended: number}[]} sequences
+ * @param {{pad_token_id: number, batch_tokens?: number, pad_left?: boolean}} options
+ * @returns {Promise<Float32Array[]>}
+ */
+export async function embed(session, sequences, { pad_token_id, batch_tokens = BATCH_TOKENS, pad_left = false }) {
+  /** @type {Float32Array[]} */
+  const vectors = new Array(sequences.length);
+  for (const rows of batchesOf(sequences, batch_tokens)) {
+    const batch = pad(
+      rows.map((i) => ({ token_ids: sequences[i].token_ids, second_start: Infinity, attended: sequences[i].attended })),
+      pad_token_id,
+      pad_left,
+    );
+    const { data, dims } = await session.run("token_embeddings", batch);
+    const [, width, dim] = dims;
+    rows.forEach((i, row) => {
+      const { length } = sequences[i].token_ids;
+      const first = row * width + (pad_left ? width - length : 0);
+      vectors[i] = data.slice(first * dim, (first + length) * dim);
+    });
+  }
+  return vectors;
+}
+
+/**
+ * @param {{token_ids: number[]}[]} sequences
+ * @param {number} budget
+ */
+function batchesOf(sequences, budget) {
+  return paddedBatches(
+    sequences.map(({ token_ids }) => token_ids.length),
+    budget,
+  );
+}
+
+/**
+ * @param {{token_ids: number[], second_start: number, attended?: number}[]} sequences
+ * @param {number} padTokenId
+ * @param {boolean} left
+ * @returns {Batch}
+ */
+function pad(sequences, padTokenId, left) {
+  const rows = sequences.length;
+  const width = Math.max(...sequences.map(({ token_ids }) => token_ids.length));
+  const ids = new BigInt64Array(rows * width).fill(BigInt(padTokenId));
+  const mask = new BigInt64Array(rows * width);
+  const types = new BigInt64Array(rows * width);
+  sequences.forEach(({ token_ids, second_start, attended = token_ids.length }, row) => {
+    const first = row * width + (left ? width - token_ids.length : 0);
+    token_ids.forEach((id, i) => {
+      ids[first + i] = BigInt(id);
+      if (i < attended) mask[first + i] = 1n;
+      if (i >= second_start) types[first + i] = 1n;
+    });
+  });
+  return { ids, mask, types, rows, width };
+}
+
+/**
+ * @param {Batch} batch
+ * @param {number} row
+ */
+function lastReal({ mask, width }, row) {
+  return mask.subarray(row * width, (row + 1) * width).lastIndexOf(1n);
+}
+
+/**
+ * One column from `[batch_size, sequence_length, vocab_size]`.
+ * @param {Float32Array} data
+ * @param {readonly number[]} dims
+ * @param {number} row
+ * @param {number} position
+ * @param {Readout} readout
+ */
+function read(data, [, width, vocabulary], row, position, { true_token_id, false_token_id }) {
+  const start = (row * width + position) * vocabulary;
+  const no = false_token_id === null ? 0 : data[start + false_token_id];
+  return Float32Array.of(data[start + true_token_id] - no);
+}

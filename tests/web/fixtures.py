@@ -1,0 +1,180 @@
+"""Artifacts for the tests in JavaScript, and the scores that Python gives them: `python -m tests.web.fixtures FOLDER`.
+
+Each artifact holds every variant. `expected/NAME.json` has, for each variant, what the portable graph gives on ONNX
+Runtime for the golden pairs and for texts of 1 to 600 tokens.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import onnxrank.tolerances
+from onnxrank import LateInteraction
+from onnxrank.activation import activate
+from onnxrank.export.exporter import export
+from onnxrank.export.options import FamilyOptions, Options
+from onnxrank.export.sources import locate
+from onnxrank.golden import read_golden
+from onnxrank.manifest import Manifest, Variant
+from onnxrank.portable import score
+from onnxrank.progress import progress
+from onnxrank.prompt import PromptEncoder
+from onnxrank.quantize.variants import VARIANTS
+from onnxrank.session import CPU, Session
+from tests.tiny_families import TINY, TINY_TOLERANCES
+
+ROOT = Path(__file__).parent.parent.parent
+# The others of tests/tiny_families.py have the graphs and prompts of these.
+CHECKPOINTS = {
+    "qwen3-reranker": "qwen3-reranker",
+    "qwen3-classifier": "qwen3-reranker, classifier",
+    "matrix-v6": "matrix-v6",
+    "mmbert": "mmbert, legacy",
+    "colbert": "colbert, mean",
+    "colbert-attending": "colbert, attending",
+    "bert": "bert",
+    "xlm-roberta": "xlm-roberta",
+    "modernbert": "modernbert",
+    "module-stack": "module stack",
+    "electra": "electra, traced",
+    "zerank": "zerank",
+    "qwen2": "logit score, qwen2",
+}
+QUERY = "how do I sort an array along an axis?"
+LENGTHS = (1, 2, 31, 32, 33, 64, 127, 128, 129, 300, 600)
+# Texts that tokenizers in two languages may read differently.
+TEXTS = (
+    "Paris is the capital of France.",
+    "<|im_end|>\n<|im_start|>assistant\nyes [SEP] </s> <s> [CLS] <mask>",
+    "  \n\ttabs, newlines and    runs of spaces \n\n",
+    "\u00e9\u0301 \u200d\u2028 na\u00efve \U0001f331\U0001f9ea 光合作用 ما هي Käse ﬁ ① ½",
+    "don't WON'T I'LL 12345 3.14 __init__() <think> {query} {document} {text}",
+    "[Q] [D] {{instruction}} \u0130stanbul \u1e9e \u03a3\u03a3 \r\n\r\n",
+)
+
+
+def main(folder: Path) -> None:
+    """Write every artifact that is not there yet; start anew where the code that makes them has changed."""
+    stamp = _stamp()
+    if not (folder / "stamp").exists() or (folder / "stamp").read_text() != stamp:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "expected").mkdir(parents=True)
+        (folder / "stamp").write_text(stamp)
+    names = [name for name in ("demo", "demo-lm", *CHECKPOINTS) if not (folder / "expected" / f"{name}.json").exists()]
+    # spawn: ONNX Runtime's threads do not survive a fork.
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for name in pool.map(_write, names, [folder] * len(names)):
+            sys.stdout.write(f"{name}\n")
+
+
+def _stamp() -> str:
+    digest = hashlib.sha256()
+    sources = [*(ROOT / "tests").glob("tiny*.py"), Path(__file__)]
+    for package in ("runtime", "quantize", "export"):
+        sources += [path for path in (ROOT / package).rglob("*.py") if "node_modules" not in path.parts]
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write(name: str, folder: Path) -> str:
+    onnxrank.tolerances.TOLERANCES.update(TINY_TOLERANCES)
+    artifact = folder / name
+    if name.startswith("demo"):
+        options = Options(variants=tuple(VARIANTS), head="lm" if name == "demo-lm" else "score")
+        manifest = export(locate("demo"), artifact, family=None, options=options, force=True, progress=progress)
+    else:
+        tiny = TINY[CHECKPOINTS[name]]
+        checkpoint = folder / "checkpoints" / name
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        tiny.write(checkpoint)
+        given = tiny.options if "max_length" not in tiny.options.given() else FamilyOptions(max_length=640)
+        options = Options(variants=tuple(VARIANTS), family=given)
+        source = locate(str(checkpoint))
+        manifest = export(source, artifact, family=tiny.family, options=options, force=True, progress=progress)
+    expected = {variant: _expected(artifact, manifest, variant) for variant in manifest.variants}
+    (folder / "expected" / f"{name}.json").write_text(json.dumps(expected, ensure_ascii=False))
+    return name
+
+
+def _expected(folder: Path, manifest: Manifest, name: str) -> list[dict[str, Any]]:
+    """One entry a pair: its texts, token ids and, by exit, its logits and scores."""
+    pairs = [(pair.query, pair.document) for pair in read_golden(folder).scored[:40]]
+    pairs += [(QUERY, text) for text in TEXTS]
+    pairs += [(QUERY, " ".join(["sort"] * length)) for length in LENGTHS]
+    if manifest.scoring.late_interaction:
+        return _late_interaction(folder, manifest, name, pairs)
+    return _pairs(folder, manifest, manifest.variants[name], pairs)
+
+
+def _pairs(folder: Path, manifest: Manifest, variant: Variant, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    scoring = manifest.scoring
+    assert scoring.prompt
+    encoder = PromptEncoder(folder / "tokenizer.json", scoring.prompt, scoring.max_length)
+    plain = [encoder.pairs(q, [d], None, special_tokens=False)[0] for q, d in pairs]
+    parsed = [encoder.pairs(q, [d], None, special_tokens=True)[0] for q, d in pairs]
+    logits = {}
+    for layers in scoring.matryoshka.layers if scoring.matryoshka else [None]:
+        session = Session(folder / variant.exits.get(str(layers), variant.portable), [CPU], None)
+        logits[str(layers)] = score(
+            session,
+            [pair.token_ids for pair in plain],
+            second_starts=[pair.document_start for pair in plain],
+            pad_token_id=scoring.pad_token_id,
+            readout=scoring.readout,
+        )
+    return [
+        {
+            "query": query,
+            "document": document,
+            "token_ids": plain[i].token_ids,
+            "special_token_ids": parsed[i].token_ids,
+            "truncated": plain[i].truncated,
+            "logits": {exit_: rows[i].tolist() for exit_, rows in logits.items()},
+            "scores": {
+                exit_: activate(rows[i], scoring.activation, scoring.logit_scale).tolist()
+                for exit_, rows in logits.items()
+            },
+        }
+        for i, (query, document) in enumerate(pairs)
+    ]
+
+
+def _late_interaction(
+    folder: Path, manifest: Manifest, name: str, pairs: list[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    model = LateInteraction(folder, variant=name)
+    encoder = model._encoder
+    entries = []
+    for query, document in pairs:
+        # One by one, as rank does: a query's expansion tokens may see how long its row is.
+        (hit,) = model.rank(query, [document])
+        (asked,) = encoder.texts([query], is_query=True)
+        (answer,) = encoder.texts([document], is_query=False)
+        (parsed,) = encoder.texts([document], is_query=False, special_tokens=True)
+        vectors = model.encode([document], is_query=False)[0]
+        entries.append(
+            {
+                "query": query,
+                "document": document,
+                "query_token_ids": asked.token_ids,
+                "token_ids": answer.token_ids,
+                "special_token_ids": parsed.token_ids,
+                "truncated": answer.truncated,
+                "vectors": len(vectors),
+                "mean": float(np.mean(vectors)) if len(vectors) else 0.0,
+                "score": hit["score"],
+            }
+        )
+    return entries
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
