@@ -36,15 +36,17 @@ class DecoderInputs:
     total_length: int32 scalar, keys in all. Both are None in the packed graph, which has its own attention.
     position_ids and attention_bias: None where GroupQueryAttention's own positions and causal mask are right.
     past: each layer's (key, value) inputs; empty where there is no KV cache.
+    present_length: int64 [1], tokens of each row whose keys and values are wanted; None where all or none are.
     select: keeps the positions to score, [batch, sequence, n] -> [scored, n]; None keeps all of them.
     """
 
     token_ids: ir.Value
-    seqlens_k: ir.Value | None
-    total_length: ir.Value | None
+    seqlens_k: ir.Value
+    total_length: ir.Value
     position_ids: ir.Value | None
     attention_bias: ir.Value | None
     past: list[tuple[ir.Value, ir.Value]]
+    present_length: ir.Value | None
     select: Callable[[ir.Value, str], ir.Value] | None
 
 
@@ -69,26 +71,34 @@ def portable_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
         position_ids=None,
         attention_bias=None,
         past=[],
+        present_length=None,
         select=lambda x, name: b.op("GatherND", x, last_column, batch_dims=1, name=name),
     )
 
 
 def packed_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
-    """Rows of similar length, padded on the right, that continue one shared past, which all of them see."""
+    """Rows of similar length, padded on the right, that continue one shared past, which all of them see.
+
+    GroupQueryAttention takes one row alone, so seqlens_k is that row's.
+    """
     input_ids = b.input("input_ids", INT64, ["documents", "length"])
     last_index = b.input("last_index", INT64, ["documents"])
+    present_length = b.input("present_length", INT64, [1])
     past = _past(b, cache, [cache.heads, "past_sequence_length", cache.head_dim])
-    start = b.op("Reshape", b.op("Shape", past[0][0], start=1, end=2), _scalar_shape(b), name="first_position")
-    length = b.op("Reshape", b.op("Shape", input_ids, start=1, end=2), _scalar_shape(b))
-    positions = b.op("Range", start, b.op("Add", start, length), b.constant(1, "one"))
+    scalar, one = _scalar_shape(b), b.constant(1, "one")
+    start = b.op("Reshape", b.op("Shape", past[0][0], start=1, end=2), scalar, name="first_position")
+    length = b.op("Reshape", b.op("Shape", input_ids, start=1, end=2), scalar)
+    total = b.op("Add", start, length)
+    last = b.op("Unsqueeze", b.op("Sub", total, one), b.constant([0], "axis_0"))
     last_column = b.op("Unsqueeze", last_index, b.constant([1], "axis_1"))
     return DecoderInputs(
         token_ids=input_ids,
-        seqlens_k=None,
-        total_length=None,
-        position_ids=b.op("Expand", positions, b.op("Shape", input_ids), name="position_ids"),
+        seqlens_k=b.op("Cast", last, to=INT32, name="seqlens_k"),
+        total_length=b.op("Cast", total, to=INT32, name="total_sequence_length"),
+        position_ids=b.op("Expand", b.op("Range", start, total, one), b.op("Shape", input_ids), name="position_ids"),
         attention_bias=None,
         past=past,
+        present_length=present_length,
         select=lambda x, name: b.op("GatherND", x, last_column, batch_dims=1, name=name),
     )
 
@@ -123,6 +133,7 @@ def lm_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
         position_ids=None,
         attention_bias=b.op("Expand", bias, shape, name="attention_bias"),
         past=past,
+        present_length=None,
         select=None,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self._tape = Tape()
+        self._nodes = self._tape
+        self._numbers = count()
         self._inputs: list[ir.Value] = []
         self._weights: dict[str, ir.Value] = {}
 
@@ -48,6 +51,23 @@ class GraphBuilder:
     def split_at(self, x: ir.Value, sizes: ir.Value, parts: int, name: str) -> Sequence[ir.Value]:
         """Cut the last axis into `parts` pieces of these sizes, int64 [parts]."""
         return self._append("", "Split", [x, sizes], [f"{name}.{i}" for i in range(parts)], {"axis": -1})
+
+    def choose(
+        self,
+        condition: ir.Value,
+        then: Callable[[], Mapping[str, ir.Value]],
+        otherwise: Callable[[], Mapping[str, ir.Value]],
+        name: str,
+    ) -> Mapping[str, ir.Value]:
+        """Run what `then` appends where the condition, bool [1], holds, and what `otherwise` appends where not.
+
+        Both give float32 values by the same keys; so does the result.
+        """
+        branches = [self._branch(make, f"{name}.{part}") for make, part in ((then, "then"), (otherwise, "else"))]
+        keys = list(branches[0][1])
+        attributes = {f"{part}_branch": graph for (graph, _), part in zip(branches, ("then", "else"), strict=True)}
+        values = self._append("", "If", [condition], [f"{name}.{key}" for key in keys], attributes)
+        return dict(zip(keys, values, strict=True))
 
     def constant(self, value: NDArray[Any] | int | float | Sequence[int], name: str) -> ir.Value:
         """Return a small constant: ints become int64, floats float32; one name, one value."""
@@ -86,6 +106,16 @@ class GraphBuilder:
             graph.initializers[str(value.name)] = value
         graph.insert_before(graph[0], self._tape.nodes)
 
+    def _branch(self, make: Callable[[], Mapping[str, ir.Value]], name: str) -> tuple[ir.Graph, Mapping[str, ir.Value]]:
+        outside, self._nodes = self._nodes, Tape()
+        try:
+            found = make()
+            for value in found.values():
+                value.type = ir.TensorType(ir.DataType.FLOAT)
+            return ir.Graph([], list(found.values()), nodes=self._nodes.nodes, name=name), found
+        finally:
+            self._nodes = outside
+
     def _append(
         self,
         domain: str,
@@ -97,9 +127,9 @@ class GraphBuilder:
         # Optimizers of ONNX Runtime crash on an optional input that is spelled out at the end as missing.
         while inputs and inputs[-1] is None:
             inputs = inputs[:-1]
-        # An output without a name is given one by onnx_ir; the empty name means "not wanted".
-        outputs = [ir.Value(name=name) for name in names]
-        return self._tape.op_multi_out(op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0])
+        # The empty name means "not wanted". Unnamed ones are numbered here, because onnx_ir numbers each branch anew.
+        outputs = [ir.Value(name=f"unnamed_{next(self._numbers)}" if name is None else name) for name in names]
+        return self._nodes.op_multi_out(op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0])
 
     def _initializer(self, name: str, make: Callable[[], ir.TensorProtocol]) -> ir.Value:
         if name not in self._weights:

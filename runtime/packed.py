@@ -96,7 +96,8 @@ class PackedScorer:
         return {name: np.empty(shape, np.float32) for name in self._names("past_key_values")}
 
     def _extend(self, past: Past, token_ids: tuple[int, ...]) -> Past:
-        present = self._session.run(self._names("present"), {**_pack([token_ids]), **past})
+        feeds = _pack([token_ids], present_length=len(token_ids))
+        present = self._session.run(self._names("present"), {**feeds, **past})
         return {
             name: np.concatenate([past[name], new[:, 0]], axis=1)
             for name, new in zip(self._names("past_key_values"), present, strict=True)
@@ -112,10 +113,10 @@ class PackedScorer:
         PackedScorer.__init__(self, *state)
 
 
-def _pack(documents: Sequence[Sequence[int]]) -> dict[str, Array]:
+def _pack(documents: Sequence[Sequence[int]], *, present_length: int = 0) -> dict[str, Array]:
     """Pad documents on the right; what follows a document is never seen by it."""
     lengths = np.array([len(ids) for ids in documents])
     token_ids = np.zeros((len(documents), lengths.max()), np.int64)
     for row, ids in zip(token_ids, documents, strict=True):
         row[: len(ids)] = ids
-    return {"input_ids": token_ids, "last_index": lengths - 1}
+    return {"input_ids": token_ids, "last_index": lengths - 1, "present_length": np.array([present_length])}

@@ -1,7 +1,7 @@
 """`Reranker`: scores (query, document) pairs with an exported artifact; method names as in CrossEncoder."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,10 +22,6 @@ from onnxrank.session import CPU
 
 Activation = Literal["sigmoid", "identity"]
 Pair = tuple[str, Document]
-
-# The packed graph writes down a text's attention weights, the square of its tokens: longer ones take the portable
-# graph.
-LONGEST_PACKED = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,26 +176,14 @@ class Reranker:
         logits = np.empty(len(pairs), np.float32)
         truncated = np.zeros(len(pairs), np.bool_)
         tokens = np.empty(len(pairs), np.int64)
-        packed: dict[int, EncodedPair] = {}
-        unpacked: dict[int, EncodedPair] = {}
+        encoded: dict[int, EncodedPair] = {}
         for query, rows in by_query.items():
-            encoded = self._encoder.pairs(query, [texts[i] for i in rows], instruction, special_tokens=special_tokens)
-            for i, pair in zip(rows, encoded, strict=True):
+            found = self._encoder.pairs(query, [texts[i] for i in rows], instruction, special_tokens=special_tokens)
+            for i, pair in zip(rows, found, strict=True):
                 truncated[i], tokens[i] = pair.truncated, len(pair.token_ids)
-                (packed if self._packs(pair) else unpacked)[i] = pair
+                encoded[i] = pair
         with progress("scoring", len(pairs), show_progress_bar) as done:
-            if self._packed and packed:
-                logits[list(packed)] = self._packed.score_pairs(list(packed.values()), done=done)[:, 0]
-            if unpacked:
-                found = score_portable(
-                    self._portable,
-                    [pair.token_ids for pair in unpacked.values()],
-                    second_starts=[pair.document_start for pair in unpacked.values()],
-                    pad_token_id=self.manifest.scoring.pad_token_id,
-                    readout=self.manifest.scoring.readout,
-                    done=done,
-                )
-                logits[list(unpacked)] = found[:, self._column]
+            logits[list(encoded)] = self._logits(list(encoded.values()), done)
         scoring = self.manifest.scoring
         return Scores(
             logits=logits,
@@ -219,9 +203,18 @@ class Reranker:
     def _texts(self, documents: Sequence[Document], place: str) -> list[str]:
         return texts_of(documents, self._prompt.record, place)
 
-    def _packs(self, pair: EncodedPair) -> bool:
-        """Whether the packed graph scores this pair faster."""
-        return self._packed is not None and len(pair.query) + len(pair.document) <= LONGEST_PACKED
+    def _logits(self, pairs: Sequence[EncodedPair], done: Callable[[int], None]) -> NDArray[np.float32]:
+        if self._packed:
+            return self._packed.score_pairs(pairs, done=done)[:, 0]
+        found = score_portable(
+            self._portable,
+            [pair.token_ids for pair in pairs],
+            second_starts=[pair.document_start for pair in pairs],
+            pad_token_id=self.manifest.scoring.pad_token_id,
+            readout=self.manifest.scoring.readout,
+            done=done,
+        )
+        return found[:, self._column]
 
 
 def _exit(variant: Variant, matryoshka: Matryoshka | None, layers: int | None, dim: int | None) -> tuple[str, int]:

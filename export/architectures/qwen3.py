@@ -11,6 +11,7 @@ from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.config_fields import refuse_unknown
 from onnxrank.export.decoder_inputs import FLOAT, INPUTS, DecoderInputs, Shape
 from onnxrank.export.graph import GraphBuilder
+from onnxrank.export.grouped_query import GroupedQuery
 from onnxrank.export.prefix_attention import PrefixAttention
 from onnxrank.export.rope import Rope, rope_of, rotary_tables
 from onnxrank.export.weights import Weights, prefix_of
@@ -114,9 +115,9 @@ class _Builder:
         self.shape = shape
         self.inputs: DecoderInputs = INPUTS[shape](self.b, dims.cache)
         self.presents: Outputs = {}
-        self.cos, self.sin = rotary_tables(self.b, dims.rope, max_length)
-        packed = shape is Shape.PACKED
-        self.prefixed = PrefixAttention(self.b, self.inputs, dims.cache, dims.heads) if packed else None
+        cos, sin = rotary_tables(self.b, dims.rope, max_length)
+        self.grouped = GroupedQuery(b=self.b, inputs=self.inputs, cache=dims.cache, heads=dims.heads, cos=cos, sin=sin)
+        self.prefixed = PrefixAttention(self.b, self.grouped) if shape is Shape.PACKED else None
 
     def build(self, head: DecoderHead) -> ir.Model:
         b, dims = self.b, self.dims
@@ -156,7 +157,7 @@ class _Builder:
         return self._add_and_norm(following, down, residual)
 
     def _attention(self, i: int, normed: ir.Value) -> ir.Value:
-        b, dims, name = self.b, self.dims, f"layers.{i}.self_attn"
+        dims, name = self.dims, f"layers.{i}.self_attn"
         query, key, value = (
             self._linear(f"{name}.{part}_proj", normed, heads * dims.head_dim, dims.hidden, dims.input_bias)
             for part, heads in (("q", dims.heads), ("k", dims.kv_heads), ("v", dims.kv_heads))
@@ -165,42 +166,19 @@ class _Builder:
             query = self._head_norm(f"{name}.q_norm", query, dims.heads)
             key = self._head_norm(f"{name}.k_norm", key, dims.kv_heads)
         if self.prefixed:
-            found = self.prefixed(self._rotate(query, dims.heads), self._rotate(key, dims.kv_heads), value, i, name)
-            size: list[int | str] = [dims.kv_heads, "documents", "length", dims.head_dim]
-            for part, output in (("key", found.key), ("value", found.value)):
-                self.presents[f"present.{i}.{part}"] = (output, FLOAT, size)
-            return found.output
-        past_key, past_value = self.inputs.past[i] if self.inputs.past else (None, None)
-        attended, *present = b.contrib(
-            "GroupQueryAttention",
-            query,
-            key,
-            value,
-            past_key,
-            past_value,
-            self.inputs.seqlens_k,
-            self.inputs.total_length,
-            self.cos,
-            self.sin,
-            self.inputs.position_ids,
-            self.inputs.attention_bias,
-            # Flash attention on the CPU needs the present outputs, also where nobody reads them.
-            outputs=[f"{name}.attended", f"present.{i}.key", f"present.{i}.value"],
-            num_heads=dims.heads,
-            kv_num_heads=dims.kv_heads,
-            scale=float(dims.head_dim**-0.5),
-            do_rotary=1,
-            rotary_interleaved=0,
-        )
-        if self.inputs.past:
-            for part, output in zip(("key", "value"), present, strict=True):
-                size = ["batch_size", dims.kv_heads, "total_sequence_length", dims.head_dim]
-                self.presents[f"present.{i}.{part}"] = (output, FLOAT, size)
+            found = self.prefixed(query, key, value, i, name)
+            size: list[int | str] = [dims.kv_heads, "documents", "present_length", dims.head_dim]
+            self._keep(i, found["key"], found["value"], size)
+            return found["output"]
+        if not self.inputs.past:
+            return self.grouped.without_past(query, key, value, name)
+        attended, present_key, present_value = self.grouped(query, key, value, self.inputs.past[i], name)
+        self._keep(i, present_key, present_value, ["batch_size", dims.kv_heads, "total_sequence_length", dims.head_dim])
         return attended
 
-    def _rotate(self, x: ir.Value, heads: int) -> ir.Value:
-        inputs = (x, self.inputs.position_ids, self.cos, self.sin)
-        return self.b.contrib("RotaryEmbedding", *inputs, outputs=[f"{x.name}.rotated"], num_heads=heads)[0]
+    def _keep(self, i: int, key: ir.Value, value: ir.Value, size: list[int | str]) -> None:
+        for part, output in (("key", key), ("value", value)):
+            self.presents[f"present.{i}.{part}"] = (output, FLOAT, size)
 
     def _head_norm(self, name: str, x: ir.Value, heads: int) -> ir.Value:
         """RMS norm of each head, in the one form that WebGPU fuses into its attention."""
