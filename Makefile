@@ -4,10 +4,10 @@ VENV := .venv/bin
 TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 
-.PHONY: help demo test peers check types bench clean
+.PHONY: help demo test peers check types bench bench-quick bench-exports clean
 
 help: ## Show these targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
 
 demo: .venv/ready ## Export the embedded demo checkpoint to q4, rank real text, show the parity table
 	$(VENV)/export-model demo --q4 --force
@@ -35,7 +35,13 @@ types: .venv/ready
 	$(VENV)/mypy tests
 	$(VENV)/mypy -p benchmarks
 
-bench: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints; report time, memory, sizes, parity and exits
+bench: .venv/ready $(TOKENIZER) $(GEMMA) ## Install the peers and compare speed, memory and size with them
+	$(VENV)/python -m benchmarks.bench
+
+bench-quick: .venv/ready $(TOKENIZER) ## The same in ten minutes, once the peers are installed
+	$(VENV)/python -m benchmarks.bench --quick
+
+bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints; report time, memory, sizes, parity and exits
 	$(VENV)/python -m benchmarks.export_full_size q4 int8
 	$(VENV)/python -m benchmarks.export_full_size fp32
 	$(VENV)/python -m benchmarks.encoders colbert

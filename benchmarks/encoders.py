@@ -50,6 +50,7 @@ def main(
     keep: Annotated[bool, typer.Option(help="Do not remove the artifact.")] = False,
     pairs: Annotated[int, typer.Option(help="Pairs in a timed request.")] = 4,
     repeats: Annotated[int, typer.Option(help="Timings of each exit, of which the median counts.")] = 5,
+    exits: Annotated[bool, typer.Option(help="Time the exits.")] = True,
 ) -> None:
     """Export and print the measurements as JSON; the proof runs as it does for people."""
     full_size = checkpoint(model.value)
@@ -62,7 +63,7 @@ def main(
     )
     measured = {"model": model.value, "seconds": round(time.monotonic() - start, 1), **_memory()}
     measured["variants"] = _variants(manifest)
-    if manifest.scoring.matryoshka:
+    if exits and manifest.scoring.matryoshka:
         measured["exits"] = {
             variant: {f"{tokens} tokens": exit_speeds(out, variant, tokens, pairs, repeats) for tokens in TOKENS}
             for variant in TIMED

@@ -39,16 +39,16 @@ def main(
     show_json(
         {
             "variant": variant,
-            "lengths": {str(length): _alone(long_text, artifact, variant, length) for length in lengths},
-            "short_score_of_512_tokens": _alone(against_torch, artifact, variant, checkpoint, repeats),
+            "lengths": {str(length): alone(long_text, artifact, variant, length) for length in lengths},
+            "short_score_of_512_tokens": alone(against_torch, artifact, variant, checkpoint, repeats),
             "sliding_layers": {
-                str(length): _alone(blocks_against_dense, length, repeats) for length in (128, 512, 2048)
+                str(length): alone(blocks_against_dense, length, repeats) for length in (128, 512, 2048)
             },
         }
     )
 
 
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call it in a process of its own, whose memory nothing else has touched."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
@@ -60,9 +60,9 @@ def document_for(reranker: Reranker, length: int) -> str:
     return FILLER * (length // (int(tokens) - 8) + 1)
 
 
-def long_text(artifact: Path, variant: str, length: int) -> dict[str, float]:
+def long_text(artifact: Path, variant: str, length: int, layers: int | None = None) -> dict[str, float]:
     """Score one text of `length` tokens; ru_maxrss is in kilobytes on Linux."""
-    reranker = Reranker(artifact, variant=variant, max_length=length)
+    reranker = Reranker(artifact, variant=variant, layers=layers, max_length=length)
     document = document_for(reranker, length)
     loaded = _peak()
     start = time.perf_counter()

@@ -1,0 +1,54 @@
+"""Sweeps: how time grows with documents, with their tokens, and with the length of one text."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.rounds import Worker, in_turns
+from benchmarks.summary import tokens
+from benchmarks.workloads import LONG_DOCUMENT, W1, W2
+
+DOCUMENTS = (10, 30, 100, 300, 1000)
+TOKENS = (16, 32, 64, 128, 256, 512)
+CONTEXT = (256, 512, 1024, 2048, 4096, 8192)
+PROMPT_TOKENS = 8192 - LONG_DOCUMENT
+# By name of a sweep: its requests, by the value that grows.
+Sweeps = Mapping[str, Mapping[int, str]]
+
+
+def sizes(quick: bool) -> tuple[dict[str, tuple[int, int]], Sweeps]:
+    """Return requests (documents and tokens of each) by name, and the sweeps that they make up."""
+    step = 2 if quick else 1
+    requests: dict[str, tuple[int, int]] = {}
+    sweeps: dict[str, dict[int, str]] = {}
+    for sweep, values in (("documents", DOCUMENTS), ("tokens", TOKENS), ("context", CONTEXT)):
+        sweeps[sweep] = {value: f"{sweep} {value}" for value in values[::step]}
+        for value, name in sweeps[sweep].items():
+            size = {"documents": (value, W1[1]), "tokens": (W2[0], value), "context": (1, value - PROMPT_TOKENS)}
+            requests[name] = size[sweep]
+    return requests, sweeps
+
+
+def sweep(
+    workers: Mapping[str, Worker], sweeps: Sweeps, requests: Mapping[str, Any], *, rounds: int, patience: float
+) -> dict[str, Any]:
+    """Return the median seconds by sweep, engine and value. A request that would take a peer more than `patience`
+    seconds, by its speed at the last one, ends its sweep."""
+    found: dict[str, Any] = {}
+    for name, steps in sweeps.items():
+        spent: dict[str, dict[int, list[float]]] = {engine: {} for engine in workers}
+        for round_ in range(rounds):
+            for engine in in_turns(list(workers), round_):
+                per_token = 0.0
+                for value, request in steps.items():
+                    count = tokens(requests[request])[1]
+                    if per_token * count > patience and not engine.startswith("onnxrank"):
+                        break
+                    seconds = workers[engine].ask(request).seconds
+                    per_token = seconds / count
+                    spent[engine].setdefault(value, []).append(seconds)
+        found[name] = {
+            engine: {str(value): statistics.median(seconds) for value, seconds in by_value.items()}
+            for engine, by_value in spent.items()
+        }
+    return found
