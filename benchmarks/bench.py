@@ -35,13 +35,13 @@ def main(
     quick: Annotated[bool, typer.Option(help="Ten minutes: short requests, fewer of them.")] = False,
     engine: Annotated[list[str] | None, typer.Option(help="Only these engines; may be repeated.")] = None,
     rounds: Annotated[int, typer.Option(help="Rounds, of which the median counts.")] = 3,
-    prepared: Annotated[bool, typer.Option(help="Only install and convert.")] = False,
+    prepare_only: Annotated[bool, typer.Option(help="Only install and convert.")] = False,
 ) -> None:
     """Run all requests on all engines and write the results."""
     OUT.mkdir(parents=True, exist_ok=True)
     names = engine or list(ENGINES)
     prepare(ENGINES[name] for name in names)
-    if prepared:
+    if prepare_only:
         return
     sweep_requests, sweeps = growth.sizes(quick)
     requests = QUICK if quick else REQUESTS

@@ -61,7 +61,7 @@ def encoding(repeats: int) -> dict[str, Any]:
 
     def pytorch() -> None:
         with torch.inference_mode():
-            for batch in torch.split(ids, 16):  # type: ignore[no-untyped-call]  # in PyTorch
+            for batch in torch.split(ids, 16):
                 body(input_ids=batch, attention_mask=torch.ones_like(batch))
 
     ours, theirs = medians([lambda: model.encode(texts, is_query=False), pytorch], repeats)

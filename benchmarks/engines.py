@@ -71,12 +71,12 @@ def _llama_cpp(kind: str, way: str, settings: str, growth: bool = False) -> Engi
     )
 
 
-def _openvino(kind: str, settings: str, growth: bool = False) -> Engine:
+def _openvino(kind: str, group: int, settings: str, growth: bool = False) -> Engine:
     folder = PEERS / f"openvino/models/{kind}"
     return Engine(
         module="benchmarks.peers.openvino_worker",
-        arguments=(str(folder),),
-        settings=f"optimum-intel, {settings}, dynamic quantization in groups of 128, f32, batches of 512 tokens",
+        arguments=(str(folder), str(group)),
+        settings=f"optimum-intel, {settings}, dynamic quantization in groups of {group}, bf16, batches of 512 tokens",
         weights=(folder / "openvino_model.bin",),
         environment="openvino",
         growth=growth,
@@ -96,12 +96,12 @@ ENGINES = {
     "llama.cpp Q4_0": _llama_cpp("q4_0", "prompts", WHOLE),
     "llama.cpp Q8_0, shared prefix": _llama_cpp("q8_0", "shared", SHARED),
     "llama.cpp Q4_0, shared prefix": _llama_cpp("q4_0", "shared", SHARED),
-    "OpenVINO int8": _openvino("int8", "symmetric 8-bit weights", growth=True),
-    "OpenVINO int4": _openvino("int4", "symmetric 4-bit weights in groups of 128"),
+    "OpenVINO int8": _openvino("int8", 256, "symmetric 8-bit weights", growth=True),
+    "OpenVINO int4": _openvino("int4", 128, "symmetric 4-bit weights in groups of 128"),
     "optimum int8": Engine(
         module="benchmarks.peers.optimum_worker",
         arguments=(str(OPTIMUM),),
-        settings="optimum-onnx, dynamic int8 of avx512_vnni, per channel, ONNX Runtime, batches of 512 tokens",
+        settings="optimum-onnx, dynamic int8 of avx512_vnni, per channel, ONNX Runtime, batches of 256 tokens",
         weights=(OPTIMUM / "model_quantized.onnx",),
         environment="optimum",
         growth=True,

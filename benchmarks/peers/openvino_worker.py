@@ -1,4 +1,4 @@
-"""Scores with OpenVINO: `python -m benchmarks.peers.openvino_worker WORKLOADS FOLDER`."""
+"""Scores with OpenVINO: `python -m benchmarks.peers.openvino_worker WORKLOADS FOLDER GROUP`."""
 
 import os
 import sys
@@ -15,14 +15,14 @@ BATCH_TOKENS = 512
 SETTINGS = {
     "PERFORMANCE_HINT": "LATENCY",
     "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
-    "INFERENCE_PRECISION_HINT": "f32",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "128",
+    "INFERENCE_PRECISION_HINT": "bf16",
 }
 
 
-def main(workloads: Path, folder: Path) -> None:
+def main(workloads: Path, folder: Path, group: str) -> None:
     def load() -> Score:
-        model: Any = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU", SETTINGS)
+        settings = {**SETTINGS, "DYNAMIC_QUANTIZATION_GROUP_SIZE": group}
+        model: Any = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU", settings)
         names = [entry.get_any_name() for entry in model.inputs]
 
         def run(feeds: dict[str, Ids]) -> Any:
@@ -34,4 +34,4 @@ def main(workloads: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
