@@ -56,6 +56,7 @@ TEXTS = (
     "  \n\ttabs, newlines and    runs of spaces \n\n",
     "\u00e9\u0301 \u200d\u2028 na\u00efve \U0001f331\U0001f9ea 光合作用 ما هي Käse ﬁ ① ½",
     "don't WON'T I'LL 12345 3.14 __init__() <think> {query} {document} {text}",
+    "next\u0085 line   \u0085, byte order   \ufeff mark",
     "[Q] [D] {{instruction}} \u0130stanbul \u1e9e \u03a3\u03a3 \r\n\r\n",
 )
 

@@ -33,6 +33,8 @@ export class Engine {
   #setup;
   /** @type {PromptEncoder | undefined} */
   #prompts;
+  /** @type {PromptEncoder | undefined} */
+  #fullPrompts;
   /** @type {TextEncoder | undefined} */
   #texts;
 
@@ -45,8 +47,11 @@ export class Engine {
     const { prompt, texts, late_interaction } = setup.scoring;
     this.#session = session;
     this.#setup = setup;
-    if (prompt) this.#prompts = new PromptEncoder(tokenizer, prompt, setup.max_length);
-    else if (texts) this.#texts = new TextEncoder(tokenizer, texts, late_interaction?.expansion ?? null);
+    if (prompt) {
+      this.#prompts = new PromptEncoder(tokenizer, prompt, setup.max_length);
+      // The proof's pairs are cut as the artifact cuts them, whatever the caller's limit.
+      this.#fullPrompts = new PromptEncoder(tokenizer, prompt, setup.scoring.max_length);
+    } else if (texts) this.#texts = new TextEncoder(tokenizer, texts, late_interaction?.expansion ?? null);
   }
 
   /**
@@ -66,10 +71,9 @@ export class Engine {
    * @returns {Promise<Scores>}
    */
   async score(pairs, { instruction, activation, special_tokens = false, batch_tokens, pad_left } = {}) {
-    const { scoring, column } = this.#setup;
+    const { scoring } = this.#setup;
     const encoded = this.#encodePairs(pairs, instruction, special_tokens);
-    const rows = await score(this.#session, encoded, { ...this.#run(batch_tokens, pad_left), readout: scoring.readout });
-    const logits = Float32Array.from(rows, (row) => row[column]);
+    const logits = await this.#logits(encoded, this.#run(batch_tokens, pad_left));
     return {
       logits,
       scores: activate(logits, activation ?? scoring.activation, scoring.logit_scale),
@@ -114,12 +118,12 @@ export class Engine {
    */
   async parity(pairs) {
     const { scoring, exit, column } = this.#setup;
-    this.#checkTokens(pairs);
+    const encoded = this.#checkTokens(pairs);
     const scored = pairs.filter((pair) => pair.logits !== null);
     const width = scoring.matryoshka?.dims.length ?? 1;
     const expected = scored.map((pair) => /** @type {number[]} */ (pair.logits)[exit * width + column]);
-    const found = this.#prompts
-      ? (await this.score(scored.map(({ query, document }) => [query, document]))).logits
+    const found = encoded
+      ? await this.#logits(encoded.filter((_, i) => pairs[i].logits !== null), this.#run())
       : await this.#similarities(scored);
     return compare(scored, expected, found, (x) => activate(x, scoring.activation, scoring.logit_scale));
   }
@@ -138,20 +142,43 @@ export class Engine {
     return Float32Array.from(found);
   }
 
-  /** @param {GoldenPair[]} pairs */
+  /**
+   * The pairs' prompts, where the model reads pairs.
+   * @param {GoldenPair[]} pairs
+   */
   #checkTokens(pairs) {
-    for (const { query, document, query_token_ids, token_ids } of pairs) {
-      const found = this.#prompts
-        ? [this.#prompts.pairs(query, [document], null, false)[0].token_ids]
-        : [this.#encoder().texts([query], true, false)[0].token_ids, this.#encoder().texts([document], false, false)[0].token_ids];
-      const expected = this.#prompts ? [token_ids] : [query_token_ids, token_ids];
-      if (JSON.stringify(found) !== JSON.stringify(expected)) {
-        throw new ArtifactError(
-          `query "${query.slice(0, 60)}" with document "${document.slice(0, 60)}" gives other token ids than the ` +
-            "reference; this tokenizer does not work in JavaScript: score this model in Python.",
-        );
-      }
-    }
+    const prompts = this.#fullPrompts;
+    const encoded = prompts && pairs.map(({ query, document }) => prompts.pairs(query, [document], null, false)[0]);
+    pairs.forEach(({ query, document, query_token_ids, token_ids }, i) => {
+      const [found, expected] = encoded
+        ? [[encoded[i].token_ids], [token_ids]]
+        : [this.#textIds(query, document), [query_token_ids, token_ids]];
+      if (JSON.stringify(found) === JSON.stringify(expected)) return;
+      throw new ArtifactError(
+        `query "${query.slice(0, 60)}" with document "${document.slice(0, 60)}" gives other token ids than the ` +
+          "reference; this tokenizer does not work in JavaScript: score this model in Python.",
+      );
+    });
+    return encoded;
+  }
+
+  /**
+   * @param {string} query
+   * @param {string} document
+   */
+  #textIds(query, document) {
+    const encoder = this.#encoder();
+    return [encoder.texts([query], true, false)[0].token_ids, encoder.texts([document], false, false)[0].token_ids];
+  }
+
+  /**
+   * @param {import("./prompt.js").EncodedPair[]} encoded
+   * @param {{pad_token_id: number, batch_tokens?: number, pad_left?: boolean}} options
+   */
+  async #logits(encoded, options) {
+    const { scoring, column } = this.#setup;
+    const rows = await score(this.#session, encoded, { ...options, readout: scoring.readout });
+    return Float32Array.from(rows, (row) => row[column]);
   }
 
   /**
@@ -185,8 +212,8 @@ export class Engine {
   }
 
   /**
-   * @param {number | undefined} batch_tokens
-   * @param {boolean | undefined} pad_left
+   * @param {number} [batch_tokens]
+   * @param {boolean} [pad_left]
    */
   #run(batch_tokens, pad_left) {
     return { pad_token_id: this.#setup.scoring.pad_token_id, batch_tokens, pad_left };
