@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from onnxrank import retrieval_cli
+from onnxrank import demo_cli, retrieval_cli
 from onnxrank.artifact import open_artifact
 from onnxrank.console import run, say, shorten, show_json, show_table, warn
 from onnxrank.corpus import read_corpus
@@ -27,6 +27,7 @@ from onnxrank.verification import Verification, check_gates, repeat_oracle, veri
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 app.add_typer(retrieval_cli.app)
+app.add_typer(demo_cli.app)
 
 ArtifactArgument = Annotated[str, typer.Argument(help="Folder that export-model wrote, or a hub id.")]
 VariantOption = Annotated[

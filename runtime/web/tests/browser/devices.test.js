@@ -1,0 +1,130 @@
+/** How a device is chosen, checked and left. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pages } from "./page.js";
+
+const open = pages();
+
+/**
+ * @param {import("playwright-core").Page} page
+ * @param {object} options
+ * @param {string} [source]
+ */
+function load(page, options, source = "/artifacts/qwen3-reranker") {
+  return page.evaluate(
+    async ({ source, options }) => {
+      const { Reranker } = await import("onnxrank");
+      try {
+        const model = await Reranker.from_pretrained(source, options);
+        const [score] = await model.predict([["sort an array", "numpy.sort: sort an array"]]);
+        await model.dispose();
+        return { device: model.device, dtype: model.dtype, notes: model.notes, score, error: "" };
+      } catch (error) {
+        return { device: "", dtype: "", notes: [], score: NaN, error: String(error) };
+      }
+    },
+    { source, options },
+  );
+}
+
+for (const dtype of ["fp32", "q4"]) {
+  test(`broken subgroup kernels are noticed in ${dtype}, and not used`, async () => {
+    const page = await open();
+    const found = await load(page, { device: "webgpu", dtype });
+    const wasm = await load(page, { device: "wasm", dtype });
+    await page.close();
+    assert.match(found.notes[0], /^webgpu is not used: .* on webgpu strays: its logits are off by up to [\d.]+, most at \d+ tokens/);
+    assert.deepEqual([found.device, found.notes.length], ["webgpu", 1]);
+    assert.ok(Math.abs(found.score - wasm.score) < 5e-3);
+  });
+}
+
+test("where a GPU stays wrong, the processor scores", async () => {
+  const page = await open();
+  // Features that cannot be hidden: what is left of WebGPU computes wrongly.
+  await page.route("**/src/worker.js", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace("hideFeatures(hide);", "") });
+  });
+  const found = await load(page, { device: "webgpu", dtype: "q4" });
+  await page.close();
+  assert.equal(found.device, "wasm");
+  assert.equal(found.notes.length, 2);
+  assert.match(found.notes[1], /^webgpu without subgroups, subgroup-size-control is not used: .*strays/);
+});
+
+test("a GPU computed by the processor is not chosen by itself", async () => {
+  const page = await open();
+  const found = await load(page, {});
+  await page.close();
+  assert.deepEqual([found.device, found.dtype], ["wasm", "int8"]);
+  assert.deepEqual(found.notes, ["WebGPU here is computed by the processor, so WASM is used."]);
+});
+
+test("a dtype that the GPU has no arithmetic for is said, and scored by the processor", async () => {
+  const page = await open();
+  const found = await load(page, { device: "webgpu", dtype: "q4f16" });
+  await page.close();
+  assert.equal(found.device, "wasm");
+  assert.match(found.notes[0], /no shader-f16/);
+});
+
+test("a browser without WebGPU", async () => {
+  const page = await open();
+  await page.evaluate(() => Object.defineProperty(navigator, "gpu", { value: undefined }));
+  const found = await load(page, { device: "webgpu", dtype: "int8" });
+  await page.close();
+  assert.equal(found.device, "wasm");
+  assert.deepEqual(found.notes, ["There is no WebGPU here (this browser has none), so WASM is used."]);
+});
+
+test("errors keep their kind and sentence on their way out of the worker", async () => {
+  const page = await open();
+  const missing = await load(page, { device: "wasm" }, "/artifacts/nowhere");
+  assert.match(missing.error, /^ArtifactError: .*\/artifacts\/nowhere\/ has no reranker.json: .*export-model`\.$/);
+  const relative = await load(page, { device: "wasm" }, "no folder");
+  assert.match(relative.error, /^InputError: "no folder" is neither a folder/);
+  const option = await load(page, { device: "wasm", max_length: 10 });
+  assert.match(option.error, /^InputError: max_length 10 leaves no room/);
+  const device = await load(page, { device: "npu" });
+  assert.match(device.error, /^InputError: device is "npu"; in a browser give/);
+  await page.close();
+});
+
+test("a file altered on the server is refused, and a second load comes from the cache", async () => {
+  const page = await open();
+  await page.route("**/model_q4.onnx_data", async (route) => {
+    const response = await route.fetch();
+    const body = await response.body();
+    body[100] ^= 1;
+    await route.fulfill({ response, body });
+  });
+  const altered = await load(page, { device: "wasm", dtype: "q4" });
+  assert.match(altered.error, /^ArtifactError: .*model_q4.onnx_data is not the file that was exported/);
+  await page.unroute("**/model_q4.onnx_data");
+  assert.equal((await load(page, { device: "wasm", dtype: "q4" })).device, "wasm");
+  await page.route("**/*.onnx*", (route) => route.abort());
+  assert.equal((await load(page, { device: "wasm", dtype: "q4" })).device, "wasm");
+  await page.close();
+});
+
+test("in a worker of the page's own", async () => {
+  const page = await open();
+  const score = await page.evaluate(async () => {
+    // A worker has no import map: it is told where the libraries are, as a bundler would.
+    const paths = ["onnxrank", "onnxruntime-web/wasm", "@huggingface/tokenizers"].map((name) => import.meta.resolve(name));
+    const script = `
+      const [onnxrank, ort, tokenizers] = ${JSON.stringify(paths)};
+      const { Reranker } = await import(onnxrank);
+      const model = await Reranker.from_pretrained("/artifacts/demo", { device: "wasm", dtype: "q4", modules: { ort, tokenizers } });
+      postMessage((await model.predict([["sort an array", "numpy.sort"]]))[0]);`;
+    const file = new Blob([script], { type: "text/javascript" });
+    const worker = new Worker(URL.createObjectURL(file), { type: "module" });
+    return new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  });
+  await page.close();
+  assert.ok(score > 0 && score < 1);
+});

@@ -1,0 +1,71 @@
+/**
+ * A page of our own in Chromium, where the module can be imported.
+ */
+import { after, before } from "node:test";
+import { ARTIFACTS, WEB } from "../artifacts.js";
+import { serve } from "../server.js";
+import { launch } from "./chromium.js";
+
+/**
+ * Start server and browser before the tests of a file and end them after. Each call of the function that is returned
+ * opens a new page.
+ */
+export function pages() {
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  /** @type {{url: string, close: () => void}} */
+  let server;
+  before(async () => {
+    server = await serve({ "/web/": WEB, "/artifacts/": ARTIFACTS });
+    browser = await launch();
+  });
+  after(async () => {
+    await browser.close();
+    server.close();
+  });
+  return async () => {
+    const page = await browser.newPage();
+    await page.goto(`${server.url}/web/tests/browser/page.html`);
+    return page;
+  };
+}
+
+/**
+ * Load a model in a page and score pairs, all together, one by one, in batches padded on the left, and verify.
+ * @param {import("playwright-core").Page} page
+ * @param {{name: string, options: object, pairs: [string, string][], late: boolean}} work
+ * @returns {Promise<{device: string, notes: string[], together: number[], alone: number[], left: number[],
+ *   difference: number}>}
+ */
+export function scoreIn(page, work) {
+  return page.evaluate(async ({ name, options, pairs, late }) => {
+    const { LateInteraction, Reranker } = await import("onnxrank");
+    const source = `/artifacts/${name}`;
+    /** @type {{together: number[], alone: number[], left: number[]}} */
+    const result = { together: [], alone: [], left: [] };
+    /** The protected engine is what pads on the left. @type {any} */
+    let model;
+    if (late) {
+      model = await LateInteraction.from_pretrained(source, options);
+      for (const [query, document] of pairs) result.alone.push((await model.rank(query, [document]))[0].score);
+      const [[query]] = pairs;
+      const texts = pairs.filter((pair) => pair[0] === query).map((pair) => pair[1]);
+      const hits = await model.rank(query, texts);
+      const engine = model.opened().engine;
+      const { scores } = await engine.late(query, texts, { pad_left: true });
+      const indices = pairs.flatMap((pair, i) => (pair[0] === query ? [i] : []));
+      result.together = [...result.alone];
+      result.left = [...result.alone];
+      for (const hit of hits) result.together[indices[hit.corpus_id]] = hit.score;
+      indices.forEach((index, i) => (result.left[index] = scores[i]));
+    } else {
+      model = await Reranker.from_pretrained(source, options);
+      result.together = [...(await model.predict(pairs))];
+      for (const pair of pairs) result.alone.push((await model.predict([pair]))[0]);
+      result.left = [...(await model.opened().engine.score(pairs, { pad_left: true })).scores];
+    }
+    const { max_logit_difference: difference } = await model.verify();
+    await model.dispose();
+    return { ...result, difference, device: model.device, notes: model.notes };
+  }, work);
+}
