@@ -7,6 +7,7 @@ import { Engine } from "./engine.js";
 import { InputError } from "./errors.js";
 import { TokenRanker } from "./late_interaction.js";
 import { nodeFiles } from "./node_files.js";
+import { manifestOf } from "./open.js";
 import { PairReranker } from "./reranker.js";
 
 /** @typedef {import("./open.js").OpenOptions} OpenOptions */
@@ -45,6 +46,16 @@ export class LateInteraction extends TokenRanker {
   static async from_pretrained(source, options = {}) {
     return this.open(node, source, options);
   }
+}
+
+/**
+ * What an artifact holds, read before anything large is: its variants, the sizes of its files, its prompt.
+ * @param {string} source As for `from_pretrained`.
+ * @param {Pick<OpenOptions, "revision" | "hub">} [options]
+ * @returns {Promise<import("./manifest.js").Manifest>}
+ */
+export async function read_manifest(source, options = {}) {
+  return manifestOf(node, source, options);
 }
 
 export { maxsim } from "./maxsim.js";

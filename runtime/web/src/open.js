@@ -25,7 +25,7 @@ import { chooseVariant, file, graphFiles } from "./variant.js";
 /**
  * @typedef {{files: (source: string, options: OpenOptions) => Promise<Files>,
  *   devices: (wanted: string | undefined) => Promise<{attempts: Attempt[], notes: string[]}>,
- *   start: (attempt: Attempt, setup: Setup) => Promise<RunningEngine>}} Platform
+ *   start: (attempt: Attempt, setup: Setup, options: OpenOptions) => Promise<RunningEngine>}} Platform
  */
 /**
  * device: "webgpu", "wasm" (browsers) or "cpu" (Node); the best that works by default.
@@ -34,9 +34,10 @@ import { chooseVariant, file, graphFiles } from "./variant.js";
  * layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
  * max_length: tokens of prompt and pair together; at most, and by default, the artifact's.
  * threads: of the processor; ONNX Runtime's choice by default.
- * cache_dir: where Node keeps what it downloads.
+ * cache_dir: where Node keeps what it downloads. modules: addresses of the libraries, for workers without a bundler.
  * @typedef {{device?: string, dtype?: string, revision?: string, hub?: string, layers?: number, dim?: number,
  *   max_length?: number, threads?: number, cache_dir?: string,
+ *   modules?: {ort: string, tokenizers: string},
  *   progress_callback?: import("./progress.js").ProgressCallback}} OpenOptions
  */
 /**
@@ -88,7 +89,7 @@ export async function open(platform, source, opener, options) {
     callback({ status: "loading", device });
     const { scoring } = manifest;
     const setup = { scoring, tokenizer, graph, device, threads, max_length: length, exit, column };
-    const engine = await platform.start(attempt, setup);
+    const engine = await platform.start(attempt, setup, options);
     const place = exit * (scoring.matryoshka?.dims.length ?? 1) + column;
     try {
       callback({ status: "checking", device });
@@ -103,8 +104,19 @@ export async function open(platform, source, opener, options) {
 }
 
 /**
+ * What an artifact holds, read before anything large is: its variants, sizes and prompt.
+ * @param {Platform} platform
+ * @param {string} source
+ * @param {OpenOptions} options
+ * @returns {Promise<Manifest>}
+ */
+export async function manifestOf(platform, source, options) {
+  return readFrom(await platform.files(source, options));
+}
+
+/**
  * @param {Files} files
- * @param {string} opener
+ * @param {string} [opener] The class that it has to be for.
  */
 async function readFrom(files, opener) {
   const text = await files.manifest();
@@ -115,7 +127,7 @@ async function readFrom(files, opener) {
   }
   const manifest = readManifest(text, `${files.place}: ${MANIFEST}`);
   const fitting = openedWith(manifest.scoring);
-  if (fitting === opener) return manifest;
+  if (opener === undefined || fitting === opener) return manifest;
   const remedy = fitting === "Embedder" ? "embed with it in Python" : `open it with ${fitting}`;
   throw new ArtifactError(`${files.place} is no model for ${opener}; ${remedy}.`);
 }

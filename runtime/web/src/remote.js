@@ -10,10 +10,11 @@ import { BackendError, unpack } from "./errors.js";
 /**
  * @param {import("./open.js").Attempt} attempt
  * @param {import("./engine.js").Setup} setup
+ * @param {import("./open.js").OpenOptions} options
  * @returns {Promise<RunningEngine>}
  * @throws {BackendError} If the worker or its device does not start.
  */
-export async function startWorker({ device, hide }, setup) {
+export async function startWorker({ device, hide }, setup, options) {
   const worker = makeWorker();
   /** @type {Map<number, Waiting>} */
   const waiting = new Map();
@@ -51,7 +52,7 @@ export async function startWorker({ device, hide }, setup) {
   }
 
   try {
-    await call("start", { device, hide, setup, modules: modules(device) });
+    await call("start", { device, hide, setup, modules: options.modules ?? resolved(device) });
   } catch (error) {
     worker.terminate();
     throw error;
@@ -80,7 +81,7 @@ function makeWorker() {
  * A page without a bundler names its libraries in an import map, which its workers do not see: resolve them here.
  * @param {string} device
  */
-function modules(device) {
+function resolved(device) {
   try {
     const ort = import.meta.resolve(`onnxruntime-web/${device}`);
     return { ort, tokenizers: import.meta.resolve("@huggingface/tokenizers") };

@@ -3,6 +3,7 @@
  */
 import { TokenRanker } from "./late_interaction.js";
 import { startWorker } from "./remote.js";
+import { manifestOf } from "./open.js";
 import { PairReranker } from "./reranker.js";
 import { webDevices } from "./web_devices.js";
 import { webFiles } from "./web_files.js";
@@ -33,6 +34,16 @@ export class LateInteraction extends TokenRanker {
   static async from_pretrained(source, options = {}) {
     return this.open(browser, source, options);
   }
+}
+
+/**
+ * What an artifact holds, read before anything large is: its variants, the sizes of its files, its prompt.
+ * @param {string} source As for `from_pretrained`.
+ * @param {Pick<OpenOptions, "revision" | "hub">} [options]
+ * @returns {Promise<import("./manifest.js").Manifest>}
+ */
+export async function read_manifest(source, options = {}) {
+  return manifestOf(browser, source, options);
 }
 
 export { maxsim } from "./maxsim.js";

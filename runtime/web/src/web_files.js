@@ -60,7 +60,9 @@ function folderUrl(source, revision) {
   if (revision !== undefined) {
     throw new InputError(`revision "${revision}" is for hub ids, but ${source} is a folder; leave it out.`);
   }
-  return new URL(source.endsWith("/") ? source : `${source}/`, globalThis.location?.href).href;
+  const { href, origin } = globalThis.location;
+  // A worker that was made of a blob has an address that nothing is relative to.
+  return new URL(source.endsWith("/") ? source : `${source}/`, href.startsWith("blob:") ? origin : href).href;
 }
 
 /**
