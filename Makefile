@@ -19,6 +19,11 @@ test: .venv/ready $(TOKENIZER) ## Run all tests with coverage
 	$(VENV)/coverage combine -q
 	$(VENV)/coverage report
 
+web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the module for browsers: types, Node, Chromium on WASM and WebGPU
+	OMP_NUM_THREADS=1 $(VENV)/python -m tests.web.fixtures build/web
+	cd runtime/web && npm run --silent check && npm test --silent
+	cd runtime/web && PYTHON=$(abspath $(VENV))/python npm run --silent test:browser
+
 peers: .venv-peers/ready ## Run the families on transformers 4, and our artifacts in optimum, sentence-transformers and PyLate
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/peers
@@ -51,7 +56,7 @@ bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints
 	$(VENV)/python -m benchmarks.maxsim
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers build artifacts/demo *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers build artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
@@ -59,6 +64,15 @@ clean: ## Remove what the other targets made
 	$(VENV)/pip install -q -c constraints.txt torch==2.13.0
 	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,export,dev]"
 	@touch $@
+
+runtime/web/node_modules/ready: runtime/web/package-lock.json
+	cd runtime/web && npm ci --ignore-scripts
+	@touch $@
+
+/usr/bin/chromium:
+	@test -n "$$CI" || { echo "Chromium is missing: apt-get install chromium" >&2; exit 1; }
+	apt-get update -qq
+	apt-get install -y -qq chromium
 
 .venv-peers/ready: tests/peers/requirements.txt tests/peers/requirements-no-deps.txt
 	$(PYTHON) -m venv .venv-peers

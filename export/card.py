@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onnxrank.export.evaluation import measure
 from onnxrank.export.golden_pairs import EVALUATION
-from onnxrank.manifest import Manifest, Scoring
+from onnxrank.manifest import Manifest
 from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.quantize.variants import VARIANTS
 
@@ -24,14 +24,33 @@ TEXTS = """from onnxrank import Embedder
 
 model = Embedder("{name}", variant="{variant}")  # this folder, or its hub id
 model.encode(["what is the capital of France?"], is_query=True) @ model.encode(["Paris."], is_query=False).T"""
+BROWSER = """
+In a browser or Node, the npm package `onnxrank` (WebGPU or WASM, checked on the device; `docs/browser.md`):
+
+```js
+import { {opener} } from "onnxrank";
+
+const model = await {opener}.from_pretrained("owner/name"); // its hub id, or the address of this folder
+await model.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."]);
+```
+"""
+PLAIN = """
+With Transformers.js 4.3 or later alone, `AutoTokenizer` and `AutoModel` read this folder as it is; the output is
+{output}, and `reranker.json` holds the prompt and what follows.
+"""
+# How the usage code that is passed around for vocabulary graphs differs from the models' authors' own.
+RECIPE = """
+`AutoModelForCausalLM` in Transformers.js reads this folder too. Usage code for it that goes around differs from the
+authors' reference, and its scores with it: the reference has two line feeds after `</think>`, not one, and one, not
+two, between instruction, query and document; to truncate the finished prompt cuts off its end, where the answer is
+read; and exp(yes) / (exp(yes) + exp(no)) overflows where a logit is beyond 709. The prompt in `reranker.json` is the
+reference's.
+"""
 USAGE = """## Use
 
 ```python
 {code}
 ```
-
-In JavaScript, load it with Transformers.js 4.3 or later: `AutoTokenizer` and `AutoModel` read this folder as it is;
-the output is {output}, and `reranker.json` holds the prompt and what follows.
 """
 
 
@@ -67,7 +86,7 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
     ]
     if any(v.evaluation for v in manifest.variants.values()):
         parts += ["\n## Ranking quality\n", _quality(manifest, checkpoint / EVALUATION)]
-    parts.append("\n" + _usage(manifest.scoring).replace("{name}", manifest.name).replace("{variant}", variants[0]))
+    parts.append("\n" + _usage(manifest).replace("{name}", manifest.name).replace("{variant}", variants[0]))
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -79,14 +98,20 @@ def _exits(manifest: Manifest) -> str:
     return f" Exits after {layers} layers, of widths {dims}: `layers=` and `dim=` choose."
 
 
-def _usage(scoring: Scoring) -> str:
+def _usage(manifest: Manifest) -> str:
+    scoring = manifest.scoring
     if scoring.late_interaction:
-        dim = scoring.late_interaction.dim
-        return USAGE.format(code=TOKENS, output=f"`token_embeddings` `[batch_size, sequence_length, {dim}]`")
-    if scoring.texts:
-        return USAGE.format(code=TEXTS, output="`embeddings` `[batch_size, dim]`")
-    columns = len(scoring.matryoshka.dims) if scoring.matryoshka else 1
-    return USAGE.format(code=PAIRS, output=f"`logits` `[batch_size, {columns}]`, raw scores")
+        code, output = TOKENS, f"`token_embeddings` `[batch_size, sequence_length, {scoring.late_interaction.dim}]`"
+    elif scoring.texts:
+        code, output = TEXTS, "`embeddings` `[batch_size, dim]`"
+    elif scoring.readout:
+        code, output = PAIRS, "`logits` `[batch_size, sequence_length, vocabulary]`"
+    else:
+        columns = len(scoring.matryoshka.dims) if scoring.matryoshka else 1
+        code, output = PAIRS, f"`logits` `[batch_size, {columns}]`, raw scores"
+    browser = "" if scoring.opened_with == "Embedder" else BROWSER.replace("{opener}", scoring.opened_with)
+    recipe = RECIPE if scoring.readout and manifest.family == "qwen3-reranker" else ""
+    return USAGE.format(code=code) + browser + PLAIN.format(output=output) + recipe
 
 
 def _quality(manifest: Manifest, path: Path) -> str:

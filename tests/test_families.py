@@ -3,6 +3,7 @@
 `tests/tiny_families.py` lists the checkpoints; a family without one fails here.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from onnxrank.export.heads import EXACT
 from onnxrank.export.options import Options
 from onnxrank.export.oracle import reference_of
 from onnxrank.export.sources import locate
+from onnxrank.golden import read_golden
 from onnxrank.manifest import Manifest, read_manifest, write_manifest
 from onnxrank.maxsim import maxsim
 from onnxrank.portable import embed, score
@@ -34,6 +36,7 @@ from onnxrank.progress import progress
 from onnxrank.quantize.variants import VARIANTS
 from onnxrank.session import CPU, Session
 from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
+from tests.wasm_ops import ON_WASM
 
 # Around the window of a sliding layer, twice that, and 8 windows; the last row of a batch is a third as long.
 LENGTHS = (1, 2, 63, 64, 65, 127, 128, 129, 512, 171)
@@ -209,3 +212,31 @@ def test_only_the_head_stays_unquantized(exported: Exported, variant: str) -> No
         weights = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
         left = {node.input[1] for node in graph.node if node.op_type == "MatMul"} & weights
         assert all(name.startswith(EXACT) for name in left), path
+
+
+def test_browsers_have_every_operator_of_the_portable_graphs(exported: Exported) -> None:
+    for variant in exported.manifest.variants.values():
+        for path in (variant.portable, *variant.exits.values()):
+            model = onnx.load(exported.folder / path, load_external_data=False)
+            graphs = [model.graph]
+            while graphs:
+                for node in (graph := graphs.pop()).node:
+                    assert node.op_type in ON_WASM, f"{path}: {node.name}"
+                    graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+                assert graph.node
+
+
+def test_scorers_on_other_devices_have_something_to_compare_with(exported: Exported) -> None:
+    path = exported.folder / "device_check.json"
+    if exported.tiny.family == "qwen3-embedding":
+        assert not path.exists()
+        return
+    check = json.loads(path.read_text())
+    lengths = [len(pair["token_ids"]) for pair in check["pairs"]]
+    assert len(lengths) == 3 and lengths[1] > 32 and lengths[2] > 128
+    assert set(check["logits"]) == set(VARIANTS)
+    golden = {(pair.query, pair.document): pair.logits for pair in read_golden(exported.folder).scored}
+    for row, pair in zip(check["logits"]["fp32"], check["pairs"], strict=True):
+        expected = golden[pair["query"], pair["document"]]
+        assert np.allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+        assert len(check["deviation"]) == len(row)

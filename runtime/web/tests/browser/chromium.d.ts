@@ -1,0 +1,2 @@
+/** @param {string[]} [flags] */
+export function launch(flags?: string[]): Promise<import("playwright-core").Browser>;

@@ -1,0 +1,33 @@
+"""What Transformers.js reads of an artifact; that it can be opened there is tested in JavaScript."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from onnxrank.export.transformers_js import PREFERRED, write_config
+from onnxrank.quantize.variants import VARIANTS
+
+
+def config_of(config: dict[str, Any], variants: list[str], folder: Path) -> dict[str, Any]:
+    write_config(config, variants, folder)
+    found: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return found
+
+
+def test_each_device_gets_a_dtype_that_is_there(tmp_path: Path) -> None:
+    told = config_of({"model_type": "qwen3"}, ["fp16", "q4", "int8"], tmp_path)["transformers.js_config"]
+    assert told["dtype"] == "fp16"
+    assert told["device_config"] == {"wasm": {"dtype": "q8"}, "cpu": {"dtype": "q8"}, "webgpu": {"dtype": "q4"}}
+    assert told["use_external_data_format"] is True
+    for names in PREFERRED.values():
+        assert set(names) == set(VARIANTS)
+
+
+def test_a_nested_body_comes_to_the_top(tmp_path: Path) -> None:
+    told = config_of(
+        {"arch": "X", "model_type": "x", "backbone_config": {"model_type": "qwen3", "hidden_size": 64}},
+        ["q4"],
+        tmp_path,
+    )
+    assert (told["model_type"], told["hidden_size"], told["arch"]) == ("qwen3", 64, "X")
+    assert told["backbone_config"] == {"model_type": "qwen3", "hidden_size": 64}
