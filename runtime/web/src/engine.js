@@ -29,6 +29,7 @@ import { TextTokenizer } from "./tokenizer.js";
  */
 
 export class Engine {
+  /** @type {Session} */
   #session;
   #setup;
   /** @type {PromptEncoder | undefined} */
@@ -39,14 +40,15 @@ export class Engine {
   #texts;
 
   /**
-   * @param {Session} session
    * @param {Setup} setup
    * @param {TextTokenizer} tokenizer
+   * @param {Session} session
    */
-  constructor(session, setup, tokenizer) {
+  constructor(setup, tokenizer, session) {
     const { prompt, texts, late_interaction } = setup.scoring;
+    // The graph's bytes are in the session.
+    this.#setup = { ...setup, graph: { model: "", data: [] } };
     this.#session = session;
-    this.#setup = setup;
     if (prompt) {
       this.#prompts = new PromptEncoder(tokenizer, prompt, setup.max_length);
       // The proof's pairs are cut as the artifact cuts them, whatever the caller's limit.
@@ -61,8 +63,12 @@ export class Engine {
   static async create({ ort, Tokenizer }, setup) {
     const tokenizer = new TextTokenizer(setup.tokenizer, Tokenizer);
     const session = await Session.create(ort, setup.graph, setup.device, setup.threads);
-    // The graph's bytes are in the session now.
-    return new Engine(session, { ...setup, graph: { model: "", data: [] } }, tokenizer);
+    try {
+      return new Engine(setup, tokenizer, session);
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
   }
 
   /**

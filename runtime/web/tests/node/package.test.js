@@ -40,6 +40,18 @@ test("it holds source, types and demo page, and scores where it is installed", (
   assert.equal(execFileSync(process.execPath, ["--input-type=module", "-e", code], options).trim(), "1");
 });
 
+test("the code in docs/browser.md runs as it stands", () => {
+  const page = readFileSync(`${WEB}../../docs/browser.md`, "utf8");
+  const [, code] = /** @type {RegExpExecArray} */ (/```js\n([\s\S]*?)```/.exec(page));
+  const folder = mkdtempSync(join(tmpdir(), "onnxrank-"));
+  mkdirSync(join(folder, "artifacts"));
+  symlinkSync(`${ARTIFACTS}demo`, join(folder, "artifacts", "demo"));
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(WEB, join(folder, "node_modules", "onnxrank"));
+  const run = ["--input-type=module", "-e", code];
+  assert.match(execFileSync(process.execPath, run, { cwd: folder, encoding: "utf8" }), /^100 %\ncpu int8 \[\] \[\n.*corpus_id: 0/ms);
+});
+
 test("versions agree, and the lock names no download addresses", () => {
   const lock = JSON.parse(readFileSync(`${WEB}package-lock.json`, "utf8"));
   const { version, dependencies } = JSON.parse(readFileSync(`${WEB}package.json`, "utf8"));
