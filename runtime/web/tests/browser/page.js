@@ -37,18 +37,6 @@ export function pages() {
 export async function hideSubgroups(page) {
   await page.route("**/src/worker.js", async (route) => {
     const response = await route.fetch();
-    const body = (await response.text()).replace("hideFeatures(hide)", 'hideFeatures(["subgroups", "subgroup-size-control"])');
-    await route.fulfill({ response, body });
-  });
-}
-
-/**
- * Hide the GPU's subgroups in every worker from the start, so that the first attempt is one that computes rightly.
- * @param {import("playwright-core").Page} page
- */
-export async function hideSubgroups(page) {
-  await page.route("**/src/worker.js", async (route) => {
-    const response = await route.fetch();
     const hidden = 'hideFeatures(["subgroups", "subgroup-size-control"])';
     await route.fulfill({ response, body: (await response.text()).replace("hideFeatures(hide)", hidden) });
   });

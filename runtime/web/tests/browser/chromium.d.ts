@@ -1,2 +1,0 @@
-/** @param {string[]} [flags] */
-export function launch(flags?: string[]): Promise<import("playwright-core").Browser>;
