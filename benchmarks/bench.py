@@ -34,7 +34,7 @@ PATIENCE, QUICK_PATIENCE = 40.0, 5.0
 def main(
     quick: Annotated[bool, typer.Option(help="Ten minutes: short requests, fewer of them.")] = False,
     engine: Annotated[list[str] | None, typer.Option(help="Only these engines; may be repeated.")] = None,
-    rounds: Annotated[int, typer.Option(help="Rounds, of which the median counts.")] = 3,
+    rounds: Annotated[int | None, typer.Option(help="Rounds, of which the median counts; 3, or 2 if quick.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Only install and convert.")] = False,
 ) -> None:
     """Run all requests on all engines and write the results."""
@@ -51,6 +51,7 @@ def main(
     write_workloads(WORKLOADS, sizes, TOKENIZER, scoring.prompt)
     bodies = json.loads(WORKLOADS.read_text(encoding="utf-8"))
 
+    rounds = rounds or (2 if quick else 3)
     results: dict[str, Any] = {"machine": machine.describe(), "quick": quick, "rounds": rounds}
     with all_started({name: ENGINES[name] for name in names}, WORKLOADS) as workers:
         results["engines"] = {

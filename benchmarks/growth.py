@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.rounds import Worker, in_turns
 from benchmarks.summary import tokens
 from benchmarks.workloads import LONG_DOCUMENT, W1, W2
+from onnxrank.console import warn
 
 DOCUMENTS = (10, 30, 100, 300, 1000)
 TOKENS = (16, 32, 64, 128, 256, 512)
@@ -18,11 +19,11 @@ Sweeps = Mapping[str, Mapping[int, str]]
 
 def sizes(quick: bool) -> tuple[dict[str, tuple[int, int]], Sweeps]:
     """Return requests (documents and tokens of each) by name, and the sweeps that they make up."""
-    step = 2 if quick else 1
+    count = 3 if quick else None
     requests: dict[str, tuple[int, int]] = {}
     sweeps: dict[str, dict[int, str]] = {}
     for sweep, values in (("documents", DOCUMENTS), ("tokens", TOKENS), ("context", CONTEXT)):
-        sweeps[sweep] = {value: f"{sweep} {value}" for value in values[::step]}
+        sweeps[sweep] = {value: f"{sweep} {value}" for value in values[:count]}
         for value, name in sweeps[sweep].items():
             size = {"documents": (value, W1[1]), "tokens": (W2[0], value), "context": (1, value - PROMPT_TOKENS)}
             requests[name] = size[sweep]
@@ -45,6 +46,7 @@ def sweep(
                     if per_token * count > patience and not engine.startswith("onnxrank"):
                         break
                     seconds = workers[engine].ask(request).seconds
+                    warn(f"{request}, {engine}: {seconds:.2f} s")
                     per_token = seconds / count
                     spent[engine].setdefault(value, []).append(seconds)
         found[name] = {

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from benchmarks.timing import medians
 from onnxrank.console import show_table
-from onnxrank.manifest import KeyValueCache, read_manifest
-from onnxrank.packed import PackedScorer
+from onnxrank.manifest import read_manifest
+from onnxrank.packed import packed_scorer
 from onnxrank.portable import score as score_portable
 from onnxrank.session import CPU, Session
 
@@ -32,8 +32,8 @@ def main(
     """Print seconds per request; lower is better. The instruction's cache is warm, the query's is not."""
     manifest = read_manifest(artifact)
     files = manifest.variants[variant]
-    assert files.packed and isinstance(manifest.scoring.kv_cache, KeyValueCache)
-    packed = PackedScorer(Session(artifact / files.packed, [CPU], None), manifest.scoring.kv_cache)
+    packed = packed_scorer(artifact, files, manifest.scoring.kv_cache, None)
+    assert packed
     portable = Session(artifact / files.portable, [CPU], None)
     rng = np.random.default_rng(0)
     rows = []
