@@ -49,6 +49,15 @@ export function allowedScore(variant) {
  * @returns {{scores: number[], scale: number}}
  */
 export function scoresOf(entries, layers) {
-  const scores = entries.map(({ score, scores }) => score ?? (scores ?? {})[layers ?? Object.keys(scores ?? {})[0]][0]);
+  const scores = entries.map(({ score, scores = {} }) => score ?? ofExit(scores, layers)[0]);
   return { scores, scale: Math.max(1, ...scores.map(Math.abs)) };
+}
+
+/**
+ * @param {Record<string, number[]>} byExit
+ * @param {string} [layers]
+ */
+export function ofExit(byExit, layers) {
+  // JavaScript sorts keys that are numbers, so the deepest exit is the last.
+  return byExit[layers ?? Object.keys(byExit)[Object.keys(byExit).length - 1]];
 }

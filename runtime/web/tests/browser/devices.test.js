@@ -112,7 +112,9 @@ test("in a worker of the page's own", async () => {
   const page = await open();
   const score = await page.evaluate(async () => {
     // A worker has no import map: it is told where the libraries are, as a bundler would.
-    const paths = ["onnxrank", "onnxruntime-web/wasm", "@huggingface/tokenizers"].map((name) => import.meta.resolve(name));
+    const { imports } = JSON.parse(document.querySelector("script[type=importmap]")?.textContent ?? "");
+    const names = ["onnxrank", "onnxruntime-web/wasm", "@huggingface/tokenizers"];
+    const paths = names.map((name) => new URL(imports[name], location.origin).href);
     const script = `
       const [onnxrank, ort, tokenizers] = ${JSON.stringify(paths)};
       const { Reranker } = await import(onnxrank);
