@@ -39,6 +39,7 @@ from onnxrank.manifest import (
     write_manifest,
 )
 from onnxrank.manifest import Source as ManifestSource
+from onnxrank.quantize.unpacked import unpack_graph
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.verification import check_gates, verify_variant, ways_of
 
@@ -135,6 +136,7 @@ class _Job:
         spec, plan = VARIANTS[name], self.plan.graphs
         portable = f"onnx/model{spec.suffix}.onnx"
         packed: str | None = None
+        unpack: str | None = None
         exits = {str(layers): f"onnx/layers_{layers}{spec.suffix}.onnx" for layers in plan.exits}
         builders: dict[str, Callable[[], ir.Model]] = {portable: plan.portable}
         if self.options.head == "lm" and plan.vocabulary:
@@ -148,11 +150,20 @@ class _Job:
         for path, build in builders.items():
             model = build()
             kept = apply_variant(
-                model, name, block_size=self.options.block_size, method=self.options.method, exclude=EXACT
+                model,
+                name,
+                block_size=self.options.block_size,
+                method=self.options.method,
+                exclude=EXACT,
+                packed=path == packed,
             )
             graphs.append((self.folder / path, model))
         with self.progress(f"writing {name}", 1) as done:
             files = [path.relative_to(self.folder).as_posix() for path in save_graphs(graphs)]
+            if packed and spec.weights == "q4":
+                unpack = f"onnx/unpack{spec.suffix}.onnx"
+                ir.save(unpack_graph(graphs[0][1]), self.folder / unpack)
+                files.append(unpack)
             done(1)
 
         settings: dict[str, str | int | bool] = {}
@@ -161,6 +172,7 @@ class _Job:
         variant = Variant(
             portable=portable,
             packed=packed,
+            unpack=unpack,
             exits=exits,
             files=tuple(files),
             settings=settings,

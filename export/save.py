@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from onnxrank.export.staging import check_space
+from onnxrank.quantize.unpacked import made_at_load
 
 # Smaller tensors stay inside the graph file.
 INLINE_BYTES = 1024
@@ -22,7 +23,8 @@ def save_graphs(graphs: Sequence[tuple[Path, ir.Model]]) -> list[Path]:
     large: dict[str, ir.TensorProtocol] = {}
     for _, model in graphs:
         for name, value in model.graph.initializers.items():
-            if (tensor := value.const_value) is not None and tensor.nbytes > INLINE_BYTES:
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes > INLINE_BYTES and not made_at_load(tensor):
                 large.setdefault(name, tensor)
     check_space(first.parent, sum(tensor.nbytes for tensor in large.values()))
     written = ir.external_data.convert_tensors_to_external(list(large.values()), first.parent, data.name)

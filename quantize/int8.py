@@ -4,6 +4,8 @@ The usual dynamic quantization takes one activation scale over the whole batch, 
 on its neighbours. Activations are unsigned with zero point 128, because x86 multiplies unsigned by signed bytes.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -24,8 +26,22 @@ from onnxrank.quantize.weights import (
 SMALLEST_ABSMAX = 1e-8
 
 
-def quantize_int8(model: ir.Model, *, exclude: str | None = None) -> int:
-    """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were."""
+Weights = Callable[[WeightedNode], tuple[ir.TensorProtocol, ir.TensorProtocol]]
+
+
+def stored(found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
+    """Return the weight in int8 [K, N] and its scales, float32 [N], to be computed when they are saved."""
+    name, (rows, columns) = found.name, found.shape
+    once = Once(lambda: quantize_channels(found.values()), readers=2)
+    values = lazy(f"{name}.int8", ir.DataType.INT8, (rows, columns), lambda: once.read()[0])
+    return values, lazy(f"{name}.scales", ir.DataType.FLOAT, (columns,), lambda: once.read()[1])
+
+
+def quantize_int8(model: ir.Model, *, exclude: str | None = None, weights: Weights = stored) -> int:
+    """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
+
+    weights: gives the int8 tensor [K, N] of a weight and its scales, float32 [N].
+    """
     tokens: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
     count = 0
     for found in constant_matmuls(model, exclude):
@@ -34,7 +50,7 @@ def quantize_int8(model: ir.Model, *, exclude: str | None = None) -> int:
         # Matrices that read the same activation share its quantization.
         if x not in tokens:
             tokens[x] = _quantize_tokens(model, found.node, x)
-        replace(model, found.node, _multiply(model, found, *tokens[x]))
+        replace(model, found.node, _multiply(model, found, weights(found), *tokens[x]))
         count += 1
     drop_unused_weights(model)
     return count
@@ -66,20 +82,17 @@ def _quantize_tokens(model: ir.Model, before: ir.Node, x: ir.Value) -> tuple[ir.
     return quantized.outputs[0], scale.outputs[0]
 
 
-def _multiply(model: ir.Model, found: WeightedNode, x: ir.Value, scale: ir.Value) -> list[ir.Node]:
-    name, (rows, columns) = found.name, found.shape
-    once = Once(lambda: quantize_channels(found.values()), readers=2)
-    weight = lazy(f"{name}.int8", ir.DataType.INT8, (rows, columns), lambda: once.read()[0])
-    scales = lazy(f"{name}.scales", ir.DataType.FLOAT, (columns,), lambda: once.read()[1])
+def _multiply(
+    model: ir.Model,
+    found: WeightedNode,
+    weight: tuple[ir.TensorProtocol, ir.TensorProtocol],
+    x: ir.Value,
+    scale: ir.Value,
+) -> list[ir.Node]:
+    values, scales = (initializer(model, str(tensor.name), tensor) for tensor in weight)
     product = ir.node(
         "MatMulIntegerToFloat",
-        [
-            x,
-            initializer(model, f"{name}.int8", weight),
-            _one(model),
-            initializer(model, f"{name}.scales", scales),
-            _zero_point(model),
-        ],
+        [x, values, _one(model), scales, _zero_point(model)],
         domain=MICROSOFT,
         name=f"{found.node.name}.int8",
     )

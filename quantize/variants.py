@@ -8,6 +8,7 @@ from onnxrank.quantize.embedding import quantize_embeddings
 from onnxrank.quantize.float16 import convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.q4 import quantize_q4
+from onnxrank.quantize.unpacked import quantize_unpacked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +49,19 @@ def apply_variant(
     block_size: int = 32,
     method: str = "rtn",
     exclude: str | None = None,
+    packed: bool = False,
 ) -> tuple[str, ...]:
     """Turn a float32 graph into `variant`, in place; return what a float16 variant kept in float32.
 
-    Weights whose name starts with `exclude` are left alone. block_size and method are q4's.
+    Weights whose name starts with `exclude` are left alone. block_size and method are q4's. packed: whether it is the
+    packed graph, whose 4-bit weights are unpacked to int8 before it runs.
     """
     spec = VARIANTS[variant]
     kept = convert_float16(model, exclude=exclude) if spec.half else ()
     if spec.weights == "int8":
         quantize_int8(model, exclude=exclude)
+    elif spec.weights == "q4" and packed:
+        quantize_unpacked(model, exclude=exclude)
     elif spec.weights == "q4":
         quantize_q4(model, block_size=block_size, method=method, exclude=exclude)
     if spec.weights:

@@ -136,11 +136,13 @@ class Variant:
     """One precision of the model.
 
     portable: the graph for padded rows; of a matryoshka model, its deepest exit. exits: the graphs of the other exits
-    by layer count. packed: None where packed scoring is not meant to run (encoders, GPU, browser).
+    by layer count. packed: None where packed scoring is not meant to run (encoders, GPU, browser). unpack: the graph
+    that gives the packed graph its weights; None where it has them itself.
     """
 
     portable: str
     packed: str | None
+    unpack: str | None
     exits: dict[str, str]
     files: tuple[str, ...]
     settings: dict[str, str | int | bool]
@@ -249,7 +251,7 @@ def _check(manifest: Manifest, path: Path) -> None:
     for label, variant in manifest.variants.items():
         named = {
             variant.portable,
-            *([variant.packed] if variant.packed else []),
+            *filter(None, (variant.packed, variant.unpack)),
             *variant.exits.values(),
             *variant.files,
         }

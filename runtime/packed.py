@@ -6,14 +6,15 @@ The instruction's are kept across requests, the query's are computed once per re
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.manifest import KeyValueCache
+from onnxrank.manifest import KeyValueCache, Variant
 from onnxrank.packing import RUN_TOKENS, padded_batches
 from onnxrank.prompt import EncodedPair, TokenIds
-from onnxrank.session import Array, Session
+from onnxrank.session import CPU, Array, Session
 
 # Larger packs were no faster on two cores, and need more workspace.
 PACK_TOKENS = 256
@@ -21,6 +22,16 @@ PACK_TOKENS = 256
 KEPT_INSTRUCTIONS = 4
 
 Past = dict[str, Array]
+
+
+def packed_scorer(
+    folder: Path, variant: Variant, cache: KeyValueCache | None, threads: int | None
+) -> "PackedScorer | None":
+    """Return the scorer of a variant's packed graph, or None if it has none."""
+    if variant.packed is None or cache is None:
+        return None
+    unpack = folder / variant.unpack if variant.unpack else None
+    return PackedScorer(Session(folder / variant.packed, [CPU], threads, unpack=unpack), cache)
 
 
 class PackedScorer:

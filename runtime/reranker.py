@@ -13,7 +13,7 @@ from onnxrank.activation import activate
 from onnxrank.errors import InputError
 from onnxrank.loading import check_texts, check_top_k, limit, load
 from onnxrank.manifest import Manifest, Matryoshka, Variant
-from onnxrank.packed import PackedScorer
+from onnxrank.packed import PackedScorer, packed_scorer
 from onnxrank.portable import score as score_portable
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedPair, PromptEncoder
@@ -72,8 +72,8 @@ class Reranker:
         path, self._column = _exit(loaded.variant, scoring.matryoshka, layers, dim)
         self._portable = loaded.session(path)
         self._packed: PackedScorer | None = None
-        if loaded.variant.packed and scoring.kv_cache and loaded.on_cpu:
-            self._packed = PackedScorer(loaded.session(loaded.variant.packed), scoring.kv_cache)
+        if loaded.on_cpu:
+            self._packed = packed_scorer(loaded.folder, loaded.variant, scoring.kv_cache, threads)
 
     @property
     def record_template(self) -> str | None:

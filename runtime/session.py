@@ -18,8 +18,12 @@ CPU = "CPUExecutionProvider"
 class Session:
     """One graph, its execution providers and its thread count; `run` may be called from several threads."""
 
-    def __init__(self, path: Path, providers: Sequence[str], threads: int | None) -> None:
+    def __init__(
+        self, path: Path, providers: Sequence[str], threads: int | None, *, unpack: Path | None = None
+    ) -> None:
+        """unpack: the graph that computes weights of this one, before it is made; None where it has all of them."""
         self._path = path
+        self._unpack = unpack
         self._providers = tuple(providers)
         self._threads = threads
         self._session: Any = None
@@ -58,7 +62,7 @@ class Session:
             self._forget()
         with self._lock:
             if self._session is None:
-                self._session = _make_session(self._path, self._providers, self._threads)
+                self._session = _make_session(self._path, self._providers, self._threads, self._unpack)
             return self._session
 
     def _forget(self) -> None:
@@ -66,11 +70,11 @@ class Session:
         self._lock = threading.Lock()
         self._session = None
 
-    def __getstate__(self) -> tuple[Path, tuple[str, ...], int | None]:
-        return self._path, self._providers, self._threads
+    def __getstate__(self) -> tuple[Path, tuple[str, ...], int | None, Path | None]:
+        return self._path, self._providers, self._threads, self._unpack
 
-    def __setstate__(self, state: tuple[Path, tuple[str, ...], int | None]) -> None:
-        self._path, self._providers, self._threads = state
+    def __setstate__(self, state: tuple[Path, tuple[str, ...], int | None, Path | None]) -> None:
+        self._path, self._providers, self._threads, self._unpack = state
         self._forget()
 
 
@@ -85,19 +89,38 @@ def check_providers(providers: Sequence[str]) -> None:
             )
 
 
-def _make_session(path: Path, providers: Sequence[str], threads: int | None) -> Any:
+def _make_session(path: Path, providers: Sequence[str], threads: int | None, unpack: Path | None) -> Any:
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
+        if unpack:
+            names, values = _unpacked(unpack, threads)
+            options.add_external_initializers(names, values)
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         raise ArtifactError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {path} ({error}); "
             "export the artifact again or upgrade ONNX Runtime."
         ) from error
+
+
+def _unpacked(path: Path, threads: int | None) -> tuple[list[str], list[Any]]:
+    """Run a graph without inputs; return its outputs' names and values, as a session takes them."""
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Constants all the way: an optimizer would compute everything while loading, in one thread, and keep it.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_cpu_mem_arena = False
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=[CPU])
+    names = [entry.name for entry in session.get_outputs()]
+    # Only memory that the caller owns can be handed to a session: OrtValues over arrays, not the run's own.
+    return names, [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in session.run(names, {})]
 
 
 def _onnxruntime() -> Any:

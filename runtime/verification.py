@@ -12,7 +12,7 @@ from onnxrank.errors import BackendError, ParityError
 from onnxrank.golden import Golden, GoldenPair, by_query
 from onnxrank.manifest import Manifest, Parity, Scoring, Variant
 from onnxrank.maxsim import maxsim
-from onnxrank.packed import PackedScorer
+from onnxrank.packed import packed_scorer
 from onnxrank.parity import Logits, compare
 from onnxrank.portable import BATCH_TOKENS, embed
 from onnxrank.portable import score as score_portable
@@ -129,8 +129,7 @@ class _Job:
             )
             for way, left, budget in WAYS
         }
-        if self.variant.packed and self.scoring.kv_cache:
-            scorer = PackedScorer(self._session(self.variant.packed), self.scoring.kv_cache)
+        if scorer := packed_scorer(self.artifact.folder, self.variant, self.scoring.kv_cache, self.threads):
             found["packed"] = scorer.score_pairs(encoded, done=self.done)
         return found
 

@@ -1,6 +1,7 @@
 """Each pass against what numpy says of the same weights."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from onnxrank.errors import ArtifactError
+from onnxrank.export.save import save_graphs
 from onnxrank.quantize.embedding import quantize_embeddings
 from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.methods import METHODS, Blocks
 from onnxrank.quantize.q4 import quantize_q4
+from onnxrank.quantize.unpacked import quantize_unpacked, unpack_graph
+from onnxrank.session import CPU, Session
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.standard_normal((50, 96)).astype(np.float32)
@@ -109,6 +114,41 @@ def test_q4_weights_are_near_and_the_graph_uses_them(method: str, block_size: in
     # accuracy_level 4 also quantizes the activations, to 8 bits.
     np.testing.assert_allclose(found, TABLE[IDS] @ weight @ HEAD, atol=0.25)
     assert np.abs(found - TABLE[IDS] @ weight @ HEAD).max() < np.abs(found - TABLE[IDS] @ WEIGHT @ HEAD).max()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("block_size", [16, 32, 64, 256])
+def test_unpacked_weights_are_the_4_bit_ones_in_int8(method: str, block_size: int, tmp_path: Path) -> None:
+    portable, packed = small_model(), small_model()
+    quantize_q4(portable, block_size=block_size, method=method, exclude="head")
+    assert quantize_unpacked(packed, exclude="head") == 1
+    save_graphs([(tmp_path / "portable.onnx", portable), (tmp_path / "packed.onnx", packed)])
+    ir.save(unpack_graph(portable), tmp_path / "unpack.onnx")
+    unpack = onnxruntime.InferenceSession(tmp_path / "unpack.onnx", providers=[CPU])
+    values, scales = unpack.run(["weight.unpacked", "weight.channel_scales"], {})
+
+    blocks = METHODS[method].quantize(WEIGHT, block_size)
+    if blocks.zero_points.dtype == np.float32:
+        blocks = replace(blocks, zero_points=blocks.zero_points.astype(np.float16))
+    weight = dequantize(replace(blocks, scales=blocks.scales.astype(np.float16).astype(np.float32)), len(WEIGHT))
+    assert values.dtype == np.int8
+    # Half a step, and nowhere a step wider than the column needs, but for what an asymmetric block leaves unused.
+    assert np.all(np.abs(values * scales - weight) <= scales * 0.5001)
+    assert np.all(scales <= np.abs(weight).max(axis=0) / 127 * (1.001 if method == "rtn" else 1.35))
+
+    session = Session(tmp_path / "packed.onnx", [CPU], None, unpack=tmp_path / "unpack.onnx")
+    (found,) = session.run(["logits"], {"ids": IDS})
+    x = TABLE[IDS]
+    scale = np.abs(x).max(-1, keepdims=True) / 127
+    np.testing.assert_allclose(found, np.rint(x / scale) * scale @ (values * scales) @ HEAD, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_that_were_not_unpacked_are_missed(tmp_path: Path) -> None:
+    model = small_model()
+    quantize_unpacked(model, exclude="head")
+    ir.save(model, tmp_path / "packed.onnx")
+    with pytest.raises(ArtifactError, match="cannot load"):
+        Session(tmp_path / "packed.onnx", [CPU], None).run(["logits"], {"ids": IDS})
 
 
 def test_symmetric_q4_has_no_zero_points() -> None:

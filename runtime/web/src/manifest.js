@@ -18,8 +18,8 @@ import { boolean, integer, list, map, nullable, number, record, SchemaError, set
  * @typedef {{true_token_id: number, false_token_id: number | null}} Readout
  * @typedef {{pairs: number, max_logit_difference: number, max_score_difference: number, kendall_tau: number,
  *   top1_agreement: number}} Parity
- * @typedef {{portable: string, packed: string | null, exits: Record<string, string>, files: string[],
- *   settings: Record<string, string | number | boolean>, kept_float32: string[], parity: Record<string, Parity>,
+ * @typedef {{portable: string, packed: string | null, unpack: string | null,
+ *   exits: Record<string, string>, files: string[], settings: Record<string, string | number | boolean>, kept_float32: string[], parity: Record<string, Parity>,
  *   batch_effect: number, evaluation: Record<string, number> | null}} Variant
  * @typedef {{sha256: string, bytes: number}} FileEntry
  * @typedef {{prompt: Prompt | null, texts: Texts | null, late_interaction: LateInteraction | null,
@@ -82,6 +82,7 @@ const scoring = record({
 const variant = record({
   portable: string,
   packed: nullable(string),
+  unpack: nullable(string),
   exits: map(string),
   files: list(string),
   settings: map(setting),
