@@ -67,6 +67,8 @@ async function rank() {
   if (!texts.length) return say("There are no documents; write one a line.", true);
   const choices = [{ dtype: dtype.value, device: device.value }];
   if (beside.value) choices.push({ dtype: beside.value, device: device.value });
+  /** @type {Set<string>} */
+  const notes = new Set();
   for (const [column, choice] of choices.entries()) {
     const model = await opened(column, choice);
     say(`Scoring ${texts.length} documents…`);
@@ -76,11 +78,12 @@ async function rank() {
     const { activation } = model.manifest.scoring;
     const bounded = activation === "sigmoid" && !model.manifest.scoring.late_interaction;
     element("results").append(show(`${model.dtype} on ${model.device}`, hits, milliseconds / texts.length, bounded));
-    for (const note of model.notes) {
-      const item = document.createElement("li");
-      item.textContent = note;
-      element("notes").append(item);
-    }
+    for (const note of model.notes) notes.add(note);
+  }
+  for (const note of notes) {
+    const item = document.createElement("li");
+    item.textContent = note;
+    element("notes").append(item);
   }
   if (choices.length === 1) await dismiss(1);
   say("Done.");
