@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,13 @@ def port(demo_artifact: Path) -> Iterator[int]:
 
 
 def get(port: int, path: str, host: str = "localhost") -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    # As it stands: no client would send these paths.
-    connection.putrequest("GET", path, skip_host=True)
-    connection.putheader("Host", f"{host}:{port}")
-    connection.endheaders()
-    response = connection.getresponse()
-    return response, response.read()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        # As it stands: no client would send these paths.
+        connection.putrequest("GET", path, skip_host=True)
+        connection.putheader("Host", f"{host}:{port}")
+        connection.endheaders()
+        response = connection.getresponse()
+        return response, response.read()
 
 
 @pytest.mark.parametrize(
@@ -86,9 +87,9 @@ def test_other_names_of_this_machine_are_refused(port: int) -> None:
 
 def test_unchanged_files_are_not_sent_again(port: int) -> None:
     response, _ = get(port, "/src/web.js")
-    connection = http.client.HTTPConnection("localhost", port, timeout=10)
-    connection.request("GET", "/src/web.js", headers={"If-Modified-Since": response.headers["Last-Modified"]})
-    assert connection.getresponse().status == 304
+    with closing(http.client.HTTPConnection("localhost", port, timeout=10)) as connection:
+        connection.request("GET", "/src/web.js", headers={"If-Modified-Since": response.headers["Last-Modified"]})
+        assert connection.getresponse().status == 304
 
 
 def test_libraries_come_from_a_mirror_where_npm_has_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

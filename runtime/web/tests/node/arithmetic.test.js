@@ -37,7 +37,8 @@ test("MaxSim", () => {
   const query = { data: Float32Array.of(1, 0, 0, 1), dim: 2 };
   const document = { data: Float32Array.of(0.5, 0.5, 1, 0, 0, -1), dim: 2 };
   const empty = { data: new Float32Array(0), dim: 2 };
-  assert.deepEqual([...maxsim(query, [document, empty])], [1.5, -Infinity]);
+  const opposite = { data: Float32Array.of(-0.5, -1), dim: 2 };
+  assert.deepEqual([...maxsim(query, [document, empty, opposite])], [1.5, -Infinity, -1.5]);
 });
 
 test("parity is no parity where a score is no number", () => {
