@@ -37,6 +37,6 @@ def _dtype(names: Sequence[str], variants: Sequence[str]) -> str:
 
 def _body(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with that of its body at the top, where AutoModel looks for `model_type`."""
-    body = next((config[name] for name in BODIES if isinstance(config.get(name), dict)), {})
+    body: dict[str, Any] = next((config[name] for name in BODIES if isinstance(config.get(name), dict)), {})
     kept = {"model_type": body["model_type"]} if "model_type" in body else {}
     return {**body, **config, **kept}

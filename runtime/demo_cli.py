@@ -7,7 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -82,11 +82,11 @@ class _Handler(SimpleHTTPRequestHandler):
     """GET and HEAD, with byte ranges left to the browser's retry; nothing outside the four folders."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map: ClassVar[dict[str, str]] = {**SimpleHTTPRequestHandler.extensions_map, **TYPES}
 
     def __init__(self, *args: object, artifact: Path, files: set[str]) -> None:
         self._artifact = artifact
         self._files = files
+        self.extensions_map = {**SimpleHTTPRequestHandler.extensions_map, **TYPES}
         super().__init__(*args)  # type: ignore[arg-type]  # the server's own three
 
     def do_GET(self) -> None:

@@ -239,5 +239,6 @@ def test_scorers_on_other_devices_have_something_to_compare_with(exported: Expor
     golden = {(pair.query, pair.document): pair.logits for pair in read_golden(exported.folder).scored}
     for row, pair in zip(check["logits"]["fp32"], check["pairs"], strict=True):
         expected = golden[pair["query"], pair["document"]]
+        assert expected
         assert np.allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()))
         assert len(check["deviation"]) == len(row)
