@@ -12,7 +12,7 @@ from onnxrank.manifest import Manifest
 from onnxrank.portable import embed
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedText, TextEncoder
-from onnxrank.session import CPU
+from onnxrank.session import CPU, Provider
 
 Done = Callable[[int], None]
 
@@ -27,7 +27,7 @@ class TextModel:
         source: str | Path,
         *,
         variant: str | None = None,
-        providers: Sequence[str] = (CPU,),
+        providers: Sequence[Provider] = (CPU,),
         threads: int | None = None,
         revision: str | None = None,
     ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from onnxrank.artifact import TOKENIZER, open_artifact
 from onnxrank.errors import ArtifactError, InputError
 from onnxrank.manifest import Manifest, Scoring, Variant
-from onnxrank.session import CPU, Session, check_providers
+from onnxrank.session import CPU, Provider, Session, check_providers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,9 @@ class Loaded:
     manifest: Manifest
     name: str
     variant: Variant
-    providers: tuple[str, ...]
+    providers: tuple[Provider, ...]
     threads: int | None
+    on_cpu: bool
 
     @property
     def scoring(self) -> Scoring:
@@ -28,10 +29,6 @@ class Loaded:
     @property
     def tokenizer(self) -> Path:
         return self.folder / TOKENIZER
-
-    @property
-    def on_cpu(self) -> bool:
-        return self.providers == (CPU,)
 
     def session(self, path: str) -> Session:
         """Return a session of one of the variant's graphs, which is loaded at its first run."""
@@ -43,12 +40,12 @@ def load(
     opener: str,
     *,
     variant: str | None,
-    providers: Sequence[str],
+    providers: Sequence[Provider],
     threads: int | None,
     revision: str | None,
 ) -> Loaded:
     """Open an artifact for the class called `opener`. Raises ArtifactError, HubError, InputError or BackendError."""
-    check_providers(providers)
+    names = check_providers(providers)
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; give at least 1, or leave it out.")
     artifact = open_artifact(source, revision=revision)
@@ -63,6 +60,7 @@ def load(
         variant=files,
         providers=tuple(providers),
         threads=threads,
+        on_cpu=names == [CPU],
     )
 
 

@@ -18,7 +18,7 @@ from onnxrank.portable import score as score_portable
 from onnxrank.progress import progress
 from onnxrank.prompt import EncodedPair, PromptEncoder
 from onnxrank.records import Document, texts_of
-from onnxrank.session import CPU
+from onnxrank.session import CPU, Provider
 
 Activation = Literal["sigmoid", "identity"]
 Pair = tuple[str, Document]
@@ -45,7 +45,7 @@ class Reranker:
         variant: str | None = None,
         layers: int | None = None,
         dim: int | None = None,
-        providers: Sequence[str] = (CPU,),
+        providers: Sequence[Provider] = (CPU,),
         threads: int | None = None,
         revision: str | None = None,
         max_length: int | None = None,
@@ -55,7 +55,7 @@ class Reranker:
         source: the folder that `export-model` wrote, or a hub id with such a folder's files.
         variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
         layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
-        providers: ONNX Runtime execution providers, most wanted first.
+        providers: ONNX Runtime execution providers, most wanted first, each a name or (name, options).
         threads: threads inside one operator; ONNX Runtime's choice (all physical cores) by default.
         max_length: tokens of prompt and pair together; at most, and by default, the artifact's.
 

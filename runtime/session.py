@@ -1,8 +1,10 @@
 """An ONNX Runtime session that is made on first use, once per process: picklable and safe across fork."""
 
+import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,19 @@ from numpy.typing import NDArray
 from onnxrank.errors import ArtifactError, BackendError
 
 Array = NDArray[Any]
+# An execution provider's name, or its name and ONNX Runtime's options for it.
+Provider = str | tuple[str, Mapping[str, Any]]
 CPU = "CPUExecutionProvider"
+UNPACKED_TYPES = {"tensor(int8)": np.int8, "tensor(float)": np.float32}
+# Bytes; where ONNX Runtime starts a tensor.
+ALIGNED = 64
 
 
 class Session:
     """One graph, its execution providers and its thread count; `run` may be called from several threads."""
 
     def __init__(
-        self, path: Path, providers: Sequence[str], threads: int | None, *, unpack: Path | None = None
+        self, path: Path, providers: Sequence[Provider], threads: int | None, *, unpack: Path | None = None
     ) -> None:
         """unpack: the graph that computes weights of this one, before it is made; None where it has all of them."""
         self._path = path
@@ -70,34 +77,35 @@ class Session:
         self._lock = threading.Lock()
         self._session = None
 
-    def __getstate__(self) -> tuple[Path, tuple[str, ...], int | None, Path | None]:
+    def __getstate__(self) -> tuple[Path, tuple[Provider, ...], int | None, Path | None]:
         return self._path, self._providers, self._threads, self._unpack
 
-    def __setstate__(self, state: tuple[Path, tuple[str, ...], int | None, Path | None]) -> None:
+    def __setstate__(self, state: tuple[Path, tuple[Provider, ...], int | None, Path | None]) -> None:
         self._path, self._providers, self._threads, self._unpack = state
         self._forget()
 
 
-def check_providers(providers: Sequence[str]) -> None:
-    """Raise BackendError if ONNX Runtime is not installed or lacks one of the execution providers."""
+def check_providers(providers: Sequence[Provider]) -> list[str]:
+    """Return their names. Raises BackendError if ONNX Runtime is not installed or lacks one of them."""
     available = _onnxruntime().get_available_providers()
-    for provider in providers:
-        if provider not in available:
+    names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
+    for name in names:
+        if name not in available:
             raise BackendError(
-                f"the execution provider {provider!r} is not in this ONNX Runtime, which has "
+                f"the execution provider {name!r} is not in this ONNX Runtime, which has "
                 f"{', '.join(available)}; name one of these, or install `onnxrank[gpu]` for CUDA."
             )
+    return names
 
 
-def _make_session(path: Path, providers: Sequence[str], threads: int | None, unpack: Path | None) -> Any:
+def _make_session(path: Path, providers: Sequence[Provider], threads: int | None, unpack: Path | None) -> Any:
     onnxruntime = _onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options = _options(threads)
     try:
         if unpack:
-            names, values = _unpacked(unpack, threads)
+            # The session copies what it is handed; until it is made, `arrays` keeps that in place.
+            names, arrays = _unpacked(unpack, threads)
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
             options.add_external_initializers(names, values)
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's exceptions share no public base
@@ -107,20 +115,38 @@ def _make_session(path: Path, providers: Sequence[str], threads: int | None, unp
         ) from error
 
 
-def _unpacked(path: Path, threads: int | None) -> tuple[list[str], list[Any]]:
-    """Run a graph without inputs; return its outputs' names and values, as a session takes them."""
+def _unpacked(path: Path, threads: int | None) -> tuple[list[str], list[Array]]:
+    """Run a graph without inputs; return its outputs and their names."""
     onnxruntime = _onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options = _options(threads)
     # Constants all the way: an optimizer would compute everything while loading, in one thread, and keep it.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.enable_cpu_mem_arena = False
+    session = onnxruntime.InferenceSession(str(path), options, providers=[CPU])
+    outputs = session.get_outputs()
+    arrays = _arrays([(output.shape, np.dtype(UNPACKED_TYPES[output.type])) for output in outputs])
+    binding = session.io_binding()
+    for output, array in zip(outputs, arrays, strict=True):
+        binding.bind_output(output.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+    session.run_with_iobinding(binding)
+    return [output.name for output in outputs], arrays
+
+
+def _arrays(wanted: Sequence[tuple[Sequence[int], np.dtype[Any]]]) -> list[Array]:
+    """Return empty arrays in one block, which goes back to the system as a whole; smaller ones would stay with the
+    process."""
+    sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in wanted]
+    starts = [0, *accumulate(-(-size // ALIGNED) * ALIGNED for size in sizes)]
+    block = np.empty(starts[-1], np.uint8)
+    pieces = [block[start:][:size] for start, size in zip(starts, sizes, strict=False)]
+    return [piece.view(dtype).reshape(shape) for piece, (shape, dtype) in zip(pieces, wanted, strict=True)]
+
+
+def _options(threads: int | None) -> Any:
+    options = _onnxruntime().SessionOptions()
+    options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=[CPU])
-    names = [entry.name for entry in session.get_outputs()]
-    # Only memory that the caller owns can be handed to a session: OrtValues over arrays, not the run's own.
-    return names, [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in session.run(names, {})]
+    return options
 
 
 def _onnxruntime() -> Any:

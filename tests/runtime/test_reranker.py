@@ -13,6 +13,7 @@ from onnxrank import Reranker
 from onnxrank.errors import ArtifactError, BackendError, InputError
 from onnxrank.golden import read_golden
 from onnxrank.parity import kendall_tau
+from onnxrank.session import CPU
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"
@@ -41,6 +42,12 @@ def test_packed_and_portable_differ_less_than_the_variant_from_pytorch(demo_arti
     error = np.abs(other - np.array([pair.logits for pair in golden])[:, 0]).max()
     assert 0 < np.abs(one - other).max() < error / 2
     assert kendall_tau(one, other) >= 0.99
+
+
+def test_a_provider_may_come_with_options(demo_artifact: Path, reranker: Reranker) -> None:
+    pairs = [(QUERY, text) for text in DOCUMENTS]
+    other = Reranker(demo_artifact, variant="fp32", providers=[(CPU, {"arena_extend_strategy": "kSameAsRequested"})])
+    np.testing.assert_array_equal(other.predict(pairs), reranker.predict(pairs))
 
 
 def test_rank_sorts_and_keeps_the_order_of_ties(reranker: Reranker) -> None:

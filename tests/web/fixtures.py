@@ -1,7 +1,7 @@
 """Artifacts for the tests in JavaScript, and the scores that Python gives them: `python -m tests.web.fixtures FOLDER`.
 
-Each artifact holds every variant, but for float16 in some. `expected/NAME.json` has, for each variant, what the portable graph gives on ONNX
-Runtime for the golden pairs and for texts of 1 to 600 tokens.
+Each artifact holds every variant, but for float16 in some. `expected/NAME.json` has, for each variant, what the
+portable graph gives on ONNX Runtime for the golden pairs and for texts of 1 to 600 tokens.
 """
 
 import hashlib
