@@ -104,7 +104,7 @@ def _make_session(path: Path, providers: Sequence[Provider], threads: int | None
     try:
         if unpack:
             # The session copies what it is handed; until it is made, `arrays` keeps that in place.
-            names, arrays = _unpacked(unpack, threads)
+            names, arrays = unpacked(unpack, threads)
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
             options.add_external_initializers(names, values)
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
@@ -115,7 +115,7 @@ def _make_session(path: Path, providers: Sequence[Provider], threads: int | None
         ) from error
 
 
-def _unpacked(path: Path, threads: int | None) -> tuple[list[str], list[Array]]:
+def unpacked(path: Path, threads: int | None) -> tuple[list[str], list[Array]]:
     """Run a graph without inputs; return its outputs and their names."""
     onnxruntime = _onnxruntime()
     options = _options(threads)

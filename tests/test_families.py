@@ -34,7 +34,7 @@ from onnxrank.maxsim import maxsim
 from onnxrank.portable import embed, score
 from onnxrank.progress import progress
 from onnxrank.quantize.variants import VARIANTS
-from onnxrank.session import CPU, Session
+from onnxrank.session import CPU, Array, Session, unpacked
 from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
 from tests.wasm_ops import ON_WASM
 
@@ -191,6 +191,11 @@ def test_onnx_runtime_finds_nothing_left_to_fuse(exported: Exported, tmp_path: P
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+        files = exported.manifest.variants[variant]
+        arrays: list[Array] = []
+        if path == files.packed and files.unpack:
+            names, arrays = unpacked(exported.folder / files.unpack, None)
+            options.add_external_initializers(names, list(map(onnxruntime.OrtValue.ortvalue_from_numpy, arrays)))
         onnxruntime.InferenceSession(exported.folder / path, options, providers=[CPU])
         before, after = (
             Counter(node.op_type for node in onnx.load(p, load_external_data=False).graph.node if node.op_type in FUSED)
