@@ -113,7 +113,8 @@ class VocabularyReadout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyValueCache:
-    """Shape of the `past_key_values.N.key|value` inputs: `[1, heads, past, head_dim]` float32 for N < layers."""
+    """Shape of the packed graph's `past_key_values.N.key|value` inputs: `[heads, past, head_dim]` float32 for N <
+    layers."""
 
     layers: int
     heads: int
