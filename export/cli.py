@@ -70,6 +70,7 @@ def export_model(
     ] = 512,
     block_size: Annotated[int, typer.Option(help="q4: weights that share a scale, 16 to 256.")] = 32,
     method: Annotated[str, typer.Option(help=f"q4: {', '.join(METHODS)}.")] = "rtn",
+    embedding_bits: Annotated[int, typer.Option(help="q4: bits of the embedding table, 8 or 4.")] = 8,
     force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List aliases and families.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -92,6 +93,7 @@ def export_model(
     _choose("--masked-row", masked_row, (None, "mean", "zero"))
     _choose("--method", method, tuple(METHODS))
     _choose("--block-size", block_size, BLOCK_SIZES)
+    _choose("--embedding-bits", embedding_bits, (4, 8))
     flags = {"fp32": fp32, "fp16": fp16, "int8": int8, "q4": q4, "q4f16": q4f16}
     variants = [name for name, wanted in flags.items() if wanted or every] or ["q4"]
     located = locate(source, revision=revision)
@@ -108,6 +110,7 @@ def export_model(
             proof_length=proof_length,
             block_size=block_size,
             method=method,
+            embedding_bits=embedding_bits,
             family=FamilyOptions(
                 max_length=max_length,
                 pair_template=pair_template,

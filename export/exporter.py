@@ -92,7 +92,6 @@ class _Job:
         told = {**settings(self.checkpoint), "model_max_length": self.plan.scoring.max_length}
         text = json.dumps(told, indent=2, ensure_ascii=False)
         (self.folder / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
-        write_config(self.checkpoint.config, self.options.variants, self.folder)
 
     def record_golden(self) -> Golden:
         """PyTorch's scores of the untouched checkpoint: before anything is built."""
@@ -154,6 +153,7 @@ class _Job:
                 name,
                 block_size=self.options.block_size,
                 method=self.options.method,
+                embedding_bits=self.options.embedding_bits,
                 exclude=EXACT,
                 packed=path == packed,
             )
@@ -168,7 +168,11 @@ class _Job:
 
         settings: dict[str, str | int | bool] = {}
         if spec.weights == "q4":
-            settings = {"block_size": self.options.block_size, "method": self.options.method}
+            settings = {
+                "block_size": self.options.block_size,
+                "method": self.options.method,
+                "embedding_bits": self.options.embedding_bits,
+            }
         variant = Variant(
             portable=portable,
             packed=packed,
@@ -195,6 +199,7 @@ class _Job:
 
     def finish(self, manifest: Manifest) -> None:
         """The card, what other devices are compared with, then the manifest with the hash of every file."""
+        write_config(self.checkpoint.config, manifest.variants, self.folder)
         write_device_check(self.folder, manifest)
         write_card(manifest, self.source.folder, self.folder)
         write_manifest(replace(manifest, files=self._files()), self.folder)

@@ -44,7 +44,7 @@ class FamilyOptions:
 class Options:
     """What to export. head: "score" for a graph that gives the score, "lm" for the full vocabulary with KV cache.
 
-    proof_length: tokens of the longest text that the proof scores. block_size and method are q4's.
+    proof_length: tokens of the longest text that the proof scores. block_size, method and embedding_bits are q4's.
     """
 
     variants: Sequence[str] = ("q4",)
@@ -52,4 +52,5 @@ class Options:
     proof_length: int = 512
     block_size: int = 32
     method: str = "rtn"
+    embedding_bits: int = 8
     family: FamilyOptions = FamilyOptions()

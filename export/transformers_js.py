@@ -1,9 +1,11 @@
 """config.json as the checkpoint has it, plus what Transformers.js needs to find and load the graphs."""
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from onnxrank.manifest import Variant
 
 # Transformers.js's names of our variants.
 DTYPES = {"fp32": "fp32", "fp16": "fp16", "int8": "q8", "q4": "q4", "q4f16": "q4f16"}
@@ -18,12 +20,15 @@ PREFERRED = {
 BODIES = ("backbone_config", "backbone", "text_config")
 
 
-def write_config(config: Mapping[str, Any], variants: Sequence[str], folder: Path) -> None:
+def write_config(config: Mapping[str, Any], variants: Mapping[str, Variant], folder: Path) -> None:
     """Write config.json. Without a dtype there, Transformers.js would look for a graph that may not be there."""
     settings = {
-        "dtype": DTYPES[variants[0]],
+        "dtype": DTYPES[next(iter(variants))],
         "device_config": {device: {"dtype": _dtype(names, variants)} for device, names in PREFERRED.items()},
-        "use_external_data_format": True,
+        "use_external_data_format": {
+            PurePosixPath(variant.portable).name: sum(not file.endswith(".onnx") for file in variant.files)
+            for variant in variants.values()
+        },
         # Read by releases before 4.2 only; later ones ask the graph.
         "kv_cache_dtype": {"fp16": "float16", "q4f16": "float16"},
     }
@@ -31,7 +36,7 @@ def write_config(config: Mapping[str, Any], variants: Sequence[str], folder: Pat
     (folder / "config.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _dtype(names: Sequence[str], variants: Sequence[str]) -> str:
+def _dtype(names: Sequence[str], variants: Container[str]) -> str:
     return DTYPES[next(name for name in names if name in variants)]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from onnxrank.quantize.methods import METHODS
 from onnxrank.quantize.once import Once
 from onnxrank.quantize.weights import (
     WeightedNode,
@@ -18,19 +19,24 @@ from onnxrank.quantize.weights import (
 )
 
 SLICE_ROWS = 8192
+BLOCK_SIZE = 32
 
 
-def quantize_embeddings(model: ir.Model) -> int:
-    """Quantize every Gather from a constant float table, in place; return how many there were."""
-    count = 0
-    for found in embedding_gathers(model):
-        replace(model, found.node, _gather(model, found))
-        count += 1
+def quantize_embeddings(model: ir.Model, bits: int = 8) -> int:
+    """Quantize every Gather from a constant float table, in place; return how many there were.
+
+    bits: 8 or 4, of the largest table, the tokens', where whole blocks make up its rows. Others have 8.
+    """
+    gathers = list(embedding_gathers(model))
+    largest = max((found.shape[0] for found in gathers), default=0)
+    for found in gathers:
+        small = bits == 4 and found.shape[0] == largest and found.shape[1] % BLOCK_SIZE == 0
+        replace(model, found.node, (_gather_blocks if small else _gather_rows)(model, found))
     drop_unused_weights(model)
-    return count
+    return len(gathers)
 
 
-def _gather(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
+def _gather_rows(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     name, shape, ids = found.name, found.shape, found.node.inputs[1]
     once = Once(lambda: quantize_rows(found.values()), readers=2)
     rows = lazy(f"{name}.int8", ir.DataType.INT8, shape, lambda: once.read()[0])
@@ -41,6 +47,37 @@ def _gather(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     for node, part in ((row, "row"), (scale, "row_scale"), (cast, "row_float")):
         node.outputs[0].name = node.name = f"{name}.{part}"
     return [row, scale, cast, ir.node("Mul", [cast.outputs[0], scale.outputs[0]], name=found.node.name)]
+
+
+def _gather_blocks(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
+    """Gather bytes, then the two numbers that a byte stands for: WebGPU has no operators on bits."""
+    name, (tokens, width), ids = found.name, found.shape, found.node.inputs[1]
+    blocks = width // BLOCK_SIZE
+    once = Once(lambda: quantize_blocks(found.values()), readers=2)
+    packed = lazy(f"{name}.q4", ir.DataType.UINT8, (tokens, width // 2), lambda: once.read()[0])
+    scales = lazy(f"{name}.scales", ir.DataType.FLOAT16, (tokens, blocks, 1), lambda: once.read()[1])
+    numbers = ((np.arange(256)[:, None] >> [0, 4]) & 15).astype(found.dtype.numpy()) - 8
+    pairs = initializer(model, f"{name}.pairs", ir.tensor(numbers, name=f"{name}.pairs"))
+
+    row = ir.node("Gather", [initializer(model, f"{name}.q4", packed), ids], {"axis": 0})
+    index = ir.node("Cast", [row.outputs[0]], {"to": ir.DataType.INT32})
+    pair = ir.node("Gather", [pairs, index.outputs[0]], {"axis": 0})
+    block = ir.node("Reshape", [pair.outputs[0], _shape(model, f"{name}.blocks", 0, 0, blocks, BLOCK_SIZE)])
+    scale = ir.node("Gather", [initializer(model, f"{name}.scales", scales), ids], {"axis": 0})
+    cast = ir.node("Cast", [scale.outputs[0]], {"to": found.dtype})
+    product = ir.node("Mul", [block.outputs[0], cast.outputs[0]])
+    nodes = [row, index, pair, block, scale, cast, product]
+    parts = ("row", "index", "pair", "block", "row_scale", "row_scale_float", "product")
+    for node, part in zip(nodes, parts, strict=True):
+        node.outputs[0].name = node.name = f"{name}.{part}"
+    return [
+        *nodes,
+        ir.node("Reshape", [product.outputs[0], _shape(model, f"{name}.row_shape", 0, 0, -1)], name=found.node.name),
+    ]
+
+
+def _shape(model: ir.Model, name: str, *sizes: int) -> ir.Value:
+    return initializer(model, name, ir.tensor(np.array(sizes, np.int64), name=name))
 
 
 def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -55,3 +92,14 @@ def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
         quantized[start : start + SLICE_ROWS] = np.rint(rows / scale)
         scales[start : start + SLICE_ROWS] = scale
     return quantized, scales
+
+
+def quantize_blocks(table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """Return a table's 4-bit numbers, two a byte and low half first, [rows, bytes], and scales [rows, blocks, 1]:
+    symmetric, over BLOCK_SIZE columns each."""
+    parts = [
+        METHODS["rtn"].quantize(table[start : start + SLICE_ROWS].T, BLOCK_SIZE)
+        for start in range(0, len(table), SLICE_ROWS)
+    ]
+    packed = np.concatenate([part.packed for part in parts]).reshape(len(table), -1)
+    return packed, np.concatenate([part.scales for part in parts]).astype(np.float16)[..., None]

@@ -48,13 +48,14 @@ def apply_variant(
     *,
     block_size: int = 32,
     method: str = "rtn",
+    embedding_bits: int = 8,
     exclude: str | None = None,
     packed: bool = False,
 ) -> tuple[str, ...]:
     """Turn a float32 graph into `variant`, in place; return what a float16 variant kept in float32.
 
-    Weights whose name starts with `exclude` are left alone. block_size and method are q4's. packed: whether it is the
-    packed graph, whose 4-bit weights are unpacked to int8 before it runs.
+    Weights whose name starts with `exclude` are left alone. block_size, method and embedding_bits are q4's. packed:
+    whether it is the packed graph, whose 4-bit weights are unpacked to int8 before it runs.
     """
     spec = VARIANTS[variant]
     kept = convert_float16(model, exclude=exclude) if spec.half else ()
@@ -65,5 +66,5 @@ def apply_variant(
     elif spec.weights == "q4":
         quantize_q4(model, block_size=block_size, method=method, exclude=exclude)
     if spec.weights:
-        quantize_embeddings(model)
+        quantize_embeddings(model, embedding_bits if spec.weights == "q4" else 8)
     return kept

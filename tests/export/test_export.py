@@ -22,6 +22,7 @@ from onnxrank.export.sources import locate
 from onnxrank.golden import read_golden
 from onnxrank.manifest import Manifest, read_manifest
 from onnxrank.progress import progress
+from onnxrank.quantize.variants import VARIANTS
 from onnxrank.tolerances import Tolerance
 from onnxrank.verification import repeat_oracle
 from tests.tiny import DEMO
@@ -79,7 +80,8 @@ def test_the_folder_is_what_transformers_js_looks_for(demo_artifact: Path) -> No
     config = json.loads((demo_artifact / "config.json").read_text())
     assert config["model_type"] == "qwen3"
     assert config["transformers.js_config"]["dtype"] == "fp32"
-    assert config["transformers.js_config"]["use_external_data_format"] is True
+    names = [f"model{spec.suffix}.onnx" for spec in VARIANTS.values()]
+    assert config["transformers.js_config"]["use_external_data_format"] == dict.fromkeys(names, 1)
     assert (demo_artifact / "onnx" / "model_quantized.onnx_data").is_file()
     assert not (demo_artifact / "evaluation.jsonl").exists()
 
@@ -102,7 +104,21 @@ def test_lm_head_scores_like_the_folded_head(demo_artifact: Path, checkpoint: Pa
 @pytest.mark.parametrize("method", ["k-quant", "hqq"])
 def test_q4_methods_and_block_sizes(checkpoint: Path, tmp_path: Path, method: str) -> None:
     manifest = run(checkpoint, tmp_path / method, method=method, block_size=64)
-    assert manifest.variants["q4"].settings == {"block_size": 64, "method": method}
+    assert manifest.variants["q4"].settings == {"block_size": 64, "method": method, "embedding_bits": 8}
+
+
+def test_an_embedding_in_four_bits_is_half_as_large(demo_artifact: Path, checkpoint: Path, tmp_path: Path) -> None:
+    manifest = run(checkpoint, tmp_path / "small", variants=("q4", "int8"), embedding_bits=4)
+    before, after = (
+        {variant: sum(m.files[file].bytes for file in m.variants[variant].files) for variant in ("q4", "int8")}
+        for m in (read_manifest(demo_artifact), manifest)
+    )
+    config = json.loads((checkpoint / "config.json").read_text())
+    rows, width = config["vocab_size"], config["hidden_size"]
+    # Half the bytes, and a scale of two bytes for 32 columns instead of four bytes for all.
+    saved = rows * (width / 2 + 4 - width / 16)
+    assert before["q4"] - after["q4"] == pytest.approx(saved, rel=0.02)
+    assert before["int8"] == pytest.approx(after["int8"], abs=100)
 
 
 def test_a_variant_that_strays_fails_and_leaves_nothing(

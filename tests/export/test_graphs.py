@@ -176,6 +176,25 @@ def test_packed_graph_shares_the_weights_file(tiny_checkpoint: Path, tmp_path: P
     assert files[2].stat().st_size < 60_000
 
 
+def test_weights_are_split_into_files_that_browsers_can_hold(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = session(tiny_checkpoint, Shape.PORTABLE, tmp_path / "whole", "q4")
+    monkeypatch.setattr("onnxrank.export.save.FILE_BYTES", 12_000)
+    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PORTABLE, Shape.PACKED)]
+    portable, *data, packed = save_graphs(graphs)
+    assert [path.name for path in data[:2]] == ["portable.onnx_data", "portable.onnx_data_1"]
+    tensors = [tensor for _, model in graphs for tensor in model.graph.initializers.values()]
+    largest = max(tensor.const_value.nbytes for tensor in tensors if tensor.const_value)
+    assert len(data) > 2 and largest > 12_000
+    assert max(path.stat().st_size for path in data) == largest
+    assert packed.name == "packed.onnx"
+    ids = random_ids()
+    np.testing.assert_array_equal(
+        score(Session(portable, [CPU], 2), ids, pad_token_id=0), score(whole, ids, pad_token_id=0)
+    )
+
+
 def test_graphs_load_on_older_runtimes(tiny_checkpoint: Path) -> None:
     model = build(tiny_checkpoint, Shape.PORTABLE)
     assert model.ir_version == 10

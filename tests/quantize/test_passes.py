@@ -167,6 +167,17 @@ def test_embedding_rows_are_the_formula(tmp_path: Path) -> None:
     assert "table" not in model.graph.initializers
 
 
+def test_four_bit_embedding_rows_are_the_formula(tmp_path: Path) -> None:
+    model = small_model()
+    assert quantize_embeddings(model, 4) == 1
+    blocks = TABLE.reshape(50, 3, 32)
+    extremes = np.take_along_axis(blocks, np.abs(blocks).argmax(2)[..., None], 2)
+    scale = extremes / -8
+    rows = (np.clip(np.rint(blocks / scale), -8, 7) * scale.astype(np.float16)).reshape(50, 96)[IDS]
+    np.testing.assert_allclose(run(model, IDS, tmp_path / "m.onnx"), rows @ WEIGHT @ HEAD, rtol=1e-3, atol=1e-2)
+    assert "table" not in model.graph.initializers
+
+
 def test_float16_keeps_the_head_and_the_output(tmp_path: Path) -> None:
     model = small_model()
     assert convert_float16(model, exclude="head") == KEPT

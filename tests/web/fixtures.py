@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+import onnxrank.export.save
 import onnxrank.tolerances
 from onnxrank import LateInteraction
 from onnxrank.activation import activate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
+from onnxrank.export.save import FILE_BYTES
 from onnxrank.export.sources import locate
 from onnxrank.golden import read_golden
 from onnxrank.manifest import Manifest, Variant
@@ -49,6 +51,9 @@ CHECKPOINTS = {
 }
 # float16 is a matter of the body: a decoder and an encoder show it.
 HALF = {"demo", "qwen3-reranker", "modernbert"}
+# One with its weights in several files, as those of large models are, and one with the smallest embedding.
+SPLIT, SPLIT_BYTES = "qwen2", 20_000
+SMALL_EMBEDDING = "qwen3-classifier"
 QUERY = "how do I sort an array along an axis?"
 LENGTHS = (1, 2, 31, 32, 33, 64, 127, 128, 129, 300, 600)
 # Texts that tokenizers in two languages may read differently.
@@ -89,6 +94,7 @@ def _stamp() -> str:
 
 def _write(name: str, folder: Path) -> str:
     onnxrank.tolerances.TOLERANCES.update(TINY_TOLERANCES)
+    onnxrank.export.save.FILE_BYTES = SPLIT_BYTES if name == SPLIT else FILE_BYTES
     artifact = folder / name
     variants = tuple(variant for variant, spec in VARIANTS.items() if name in HALF or not spec.half)
     if name.startswith("demo"):
@@ -100,7 +106,8 @@ def _write(name: str, folder: Path) -> str:
         checkpoint.mkdir(parents=True, exist_ok=True)
         tiny.write(checkpoint)
         given = tiny.options if "max_length" not in tiny.options.given() else FamilyOptions(max_length=640)
-        options = Options(variants=variants, family=given)
+        bits = 4 if name == SMALL_EMBEDDING else 8
+        options = Options(variants=variants, embedding_bits=bits, family=given)
         source = locate(str(checkpoint))
         manifest = export(source, artifact, family=tiny.family, options=options, force=True, progress=progress)
     expected = {variant: _expected(artifact, manifest, variant) for variant in manifest.variants}

@@ -10,8 +10,8 @@ import { hideSubgroups, pages, scoreIn } from "./page.js";
 const open = pages();
 // WebGPU in software takes seconds a shape, and has no float16: a checkpoint of each family and body.
 const ON_GPU = {
-  fp32: ["demo", "qwen3-reranker", "matrix-v6", "mmbert", "colbert", "bert", "modernbert", "zerank"],
-  q4: ["demo", "qwen3-reranker", "mmbert", "colbert"],
+  fp32: ["demo", "qwen3-reranker", "matrix-v6", "mmbert", "colbert", "bert", "zerank"],
+  q4: ["demo", "qwen3-classifier", "mmbert", "colbert"],
   int8: ["demo"],
 };
 // Places from the end of the expected texts: 1, 33 and 600 words.
@@ -45,7 +45,8 @@ async function compare(device, name, dtype) {
   }
 }
 
-describe("wasm", () => {
+// WASM takes one of the cores.
+describe("wasm", { concurrency: 2 }, () => {
   for (const name of NAMES) {
     for (const dtype of Object.keys(expectedOf(name))) test(`${name}, ${dtype}`, () => compare("wasm", name, dtype));
   }
