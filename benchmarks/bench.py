@@ -5,6 +5,7 @@ Writes build/bench/results.json, results.md and plots. Needs the tokenizers that
 
 import json
 import statistics
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,30 +55,35 @@ def main(
     rounds = rounds or (2 if quick else 3)
     results: dict[str, Any] = {"machine": machine.describe(), "quick": quick, "rounds": rounds}
     with all_started({name: ENGINES[name] for name in names}, WORKLOADS) as workers:
-        results["engines"] = {
-            name: _describe(ENGINES[name]) | {"seconds_to_first_score": seconds}
-            for name, (_, seconds) in workers.items()
-        }
         live = {name: worker for name, (worker, _) in workers.items()}
         with started("ceilings", CEILINGS, WORKLOADS) as (ceilings, _):
             answers, results["ceilings"] = _compare(live, ceilings, list(requests), rounds)
-        for name, by_request in answers.items():
-            results["engines"][name]["peak_megabytes"] = max(a[-1].peak_megabytes for a in by_request.values())
+        results["engines"] = {
+            name: _describe(ENGINES[name])
+            | {"seconds_to_first_score": seconds, "peak_megabytes": _peak(answers[name].values())}
+            for name, (_, seconds) in workers.items()
+        }
+        int8 = statistics.median(results["ceilings"]["int8"])
+        results["requests"] = {
+            request: summarize(bodies[request], {name: answers[name][request] for name in names}, int8)
+            for request in requests
+        }
+        _write(results)
         growing = {name: worker for name, worker in live.items() if ENGINES[name].growth}
         results["growth"] = growth.sweep(
-            growing, sweeps, bodies, rounds=1 if quick else 2, patience=QUICK_PATIENCE if quick else PATIENCE
+            growing, sweeps, bodies, rounds=max(1, rounds - 1), patience=QUICK_PATIENCE if quick else PATIENCE
         )
-    int8 = statistics.median(results["ceilings"]["int8"])
-    results["requests"] = {
-        request: summarize(bodies[request], {name: answers[name][request] for name in names}, int8)
-        for request in requests
-    }
-    results["long"] = {name: _alone(name) for name in names if name.startswith("onnxrank") or not quick}
-    results["maxsim"] = encoder_requests.maxsim(2_000 if quick else 10_000, rounds)
-    if not quick:
-        results["exits"] = encoder_requests.exits(rounds)
-        results["encoding"] = encoder_requests.late_interaction(rounds)
     _write(results)
+    results["long"] = {
+        name: _alone(name) for name in names if name.startswith("onnxrank") or (ENGINES[name].growth and not quick)
+    }
+    results["maxsim"] = encoder_requests.maxsim(2_000 if quick else 10_000, rounds)
+    _write(results)
+    if not quick:
+        results["encoding"] = encoder_requests.late_interaction(rounds)
+        _write(results)
+        results["exits"] = encoder_requests.exits(rounds)
+        _write(results)
 
 
 def _compare(
@@ -97,6 +103,10 @@ def _compare(
     return answers, measured
 
 
+def _peak(answers: Iterable[Sequence[Answer]]) -> int:
+    return max(given[-1].peak_megabytes for given in answers)
+
+
 def _alone(name: str) -> dict[str, float]:
     """Score the long document in a process that has done nothing else."""
     with started(name, ENGINES[name], WORKLOADS) as (worker, _):
@@ -114,6 +124,7 @@ def _describe(engine: Engine) -> dict[str, Any]:
 
 
 def _write(results: dict[str, Any]) -> None:
+    """Write what there is so far: whoever stops halfway keeps it."""
     (OUT / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
     (OUT / "results.md").write_text(report.markdown(results), encoding="utf-8")
     plots.draw(results, OUT)

@@ -14,9 +14,10 @@ AXES = {
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> None:
-    """Write ratios.svg, growth.svg and sizes.svg."""
+    """Write ratios.svg, growth.svg where it was measured, and sizes.svg."""
     _ratios(results["requests"], folder / "ratios.svg")
-    _growth(results["growth"], folder / "growth.svg")
+    if "growth" in results:
+        _growth(results["growth"], folder / "growth.svg")
     _sizes(results["requests"], results["engines"], folder / "sizes.svg")
 
 

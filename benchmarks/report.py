@@ -18,11 +18,10 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"fp32 {_range(ceilings['fp32'])} GF/s.",
     ]
     parts += [_request(name, body) for name, body in results["requests"].items()]
-    parts += [_engines(results["engines"]), _long(results["long"])]
-    parts += [_growth(sweep, by_engine) for sweep, by_engine in results["growth"].items()]
-    if "exits" in results:
-        parts.append(_exits(results["exits"]))
-    parts.append(_late_interaction(results["maxsim"], results.get("encoding")))
+    parts.append(_engines(results["engines"]))
+    parts += [_growth(sweep, by_engine) for sweep, by_engine in results.get("growth", {}).items()]
+    writers = {"long": _long, "maxsim": _maxsim, "encoding": _encoding, "exits": _exits}
+    parts += [write(results[name]) for name, write in writers.items() if name in results]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,18 +95,19 @@ def _exits(found: Mapping[str, Any]) -> str:
     )
 
 
-def _late_interaction(maxsim: Mapping[str, float], late: Mapping[str, Any] | None) -> str:
-    text = (
-        f"## W6: ColBERT\n\nMaxSim over {maxsim['documents']} documents: {maxsim['seconds']} s, the same products in "
-        f"BLAS {maxsim['seconds_of_blas']} s, {maxsim['ratio']} x."
+def _maxsim(found: Mapping[str, float]) -> str:
+    return (
+        f"## W6: MaxSim\n\nOver {found['documents']} documents: {found['seconds']} s, the same products in BLAS "
+        f"{found['seconds_of_blas']} s, {found['ratio']} x."
     )
-    if late:
-        coded = late["encoding"]
-        text += (
-            f"\n\nEncoding {coded['documents']} documents of {coded['tokens']} tokens ({late['variant']}): "
-            f"{coded['seconds']} s, the body alone in PyTorch fp32 {coded['seconds_of_pytorch_fp32']} s."
-        )
-    return text
+
+
+def _encoding(found: Mapping[str, Any]) -> str:
+    return (
+        f"## W6: ColBERT's encoding\n\n{found['documents']} documents of {found['tokens']} tokens "
+        f"({found['variant']}): {found['seconds']} s, the body alone in PyTorch fp32 "
+        f"{found['seconds_of_pytorch_fp32']} s."
+    )
 
 
 def _range(values: Sequence[float]) -> str:
