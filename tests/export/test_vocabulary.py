@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import onnxrank.tolerances
 from onnxrank import Reranker
 from onnxrank.errors import InputError, RerankError, UnsupportedError
+from onnxrank.export.checkpoint import Checkpoint
 from onnxrank.export.cli import app as export_app
 from onnxrank.export.exporter import export
 from onnxrank.export.family import scoring
@@ -107,33 +108,36 @@ def test_templates_and_padding_are_renumbered(processor: processors.PostProcesso
 
 
 def test_a_rare_piece_does_not_change_what_unknown_characters_cost() -> None:
-    pieces = [("<unk>", 0.0), ("a", -1.0), ("b", -1.0), ("b@", -15.0), ("ж", -30.0)]
+    pieces = [("<unk>", 0.0), ("a", -15.0), ("ab", -1.0), ("b@", -15.0), ("ж", -30.0)]
     whole = Tokenizer(models.Unigram(pieces, unk_id=0))
-    # Of a, b and an unknown character, or a and the rare piece: the first costs 11 besides the least likely piece's.
-    assert whole.encode("ab@").ids == pruned(whole, LATIN)[0].encode("ab@").ids == [1, 3]
+    # "ab" and an unknown character cost 11 more than the least likely piece, "a" and "b@" cost 30.
+    assert pruned(whole, LATIN)[0].encode("ab@").tokens == whole.encode("ab@").tokens == ["a", "b@"]
 
 
 def test_letters_that_the_normalizer_makes_are_kept() -> None:
     whole = Tokenizer(models.Unigram([("<unk>", 0.0), ("\u03bcm", -1.0), ("\u03c6m", -1.0), ("m", -2.0)], unk_id=0))
     whole.normalizer = normalizers.NFKC()
     tokenizer, _ = pruned(whole, LATIN)
-    assert tokenizer.encode("5\u00b5m").ids == whole.encode("5\u00b5m").ids == [0, 1]
+    assert tokenizer.encode("5\u00b5m").tokens == ["5", "\u03bcm"]
 
 
-def test_every_id_of_the_scoring_is_kept_and_renumbered() -> None:
-    side = TextPrompt(prefix_token_ids=(2, 40), template="{text}", suffix_token_ids=(3,), max_length=9)
+def test_every_id_of_the_scoring_is_kept_and_renumbered(tmp_path: Path) -> None:
+    qwen3_reranker(tmp_path)
+    foreign = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).token_to_id("ÑĤ")
+    assert foreign is not None
+    side = TextPrompt(prefix_token_ids=(2, foreign), template="{text}", suffix_token_ids=(3,), max_length=9)
     texts = Texts(query=side, document=side, default_instruction=None, strip=True, lower_case=False)
-    expansion = Expansion(token_id=41, attend=False)
-    late = LateInteraction(dim=4, expansion=expansion, skip_token_ids=(42, 43), masked_row=None)
-    told = scoring(texts=texts, late_interaction=late, max_length=9, pad_token_id=44)
-    vocabulary = Vocabulary(new_ids={2: 0, 3: 1, 40: 2, 41: 3, 42: 4, 43: 5, 44: 6}, tokenizer={})
-    found = vocabulary.scoring(told)
-    assert (
-        found.texts and found.texts.query.prefix_token_ids == (0, 2) and found.texts.document.suffix_token_ids == (1,)
-    )
-    assert found.late_interaction and found.late_interaction.skip_token_ids == (4, 5)
-    assert found.late_interaction.expansion == Expansion(token_id=3, attend=False)
-    assert (found.pad_token_id, found.max_length) == (6, 9)
+    expansion = Expansion(token_id=foreign, attend=False)
+    late = LateInteraction(dim=4, expansion=expansion, skip_token_ids=(2, foreign), masked_row=None)
+    told = scoring(texts=texts, late_interaction=late, max_length=9, pad_token_id=foreign)
+    assert foreign not in Vocabulary.of(Checkpoint.open(tmp_path), scoring(max_length=9, pad_token_id=2), LATIN).new_ids
+    vocabulary = Vocabulary.of(Checkpoint.open(tmp_path), told, LATIN)
+    found, new = vocabulary.scoring(told), vocabulary.new_ids[foreign]
+    assert new < foreign
+    assert found.texts and found.texts.query.prefix_token_ids == found.texts.document.prefix_token_ids == (2, new)
+    assert found.late_interaction and found.late_interaction.skip_token_ids == (2, new)
+    assert found.late_interaction.expansion == Expansion(token_id=new, attend=False)
+    assert (found.pad_token_id, found.max_length) == (new, 9)
 
 
 def test_golden_pairs_of_other_tokens_are_left_out() -> None:
@@ -224,6 +228,10 @@ def test_the_artifact_agrees_with_itself(artifacts: tuple[Path, Path]) -> None:
         old, new = (told_ if isinstance(told_, list) else [told_] for told_ in told)
         names = [Tokenizer.from_file(str(before / "tokenizer.json")).id_to_token(id_) for id_ in old if id_ is not None]
         assert [tokenizer.id_to_token(id_) for id_ in new if id_ is not None] == names
+    for folder in artifacts:
+        named = json.loads((folder / "tokenizer_config.json").read_text()).get("added_tokens_decoder", {})
+        own = Tokenizer.from_file(str(folder / "tokenizer.json")).get_added_tokens_decoder()
+        assert all(own[int(id_)].content == token["content"] for id_, token in named.items())
     queries = {pair.query for pair in read_golden(after).pairs}
     assert "Explain gravity" in queries and "光合作用是什么？" not in queries
 
