@@ -13,7 +13,7 @@ demo: .venv/ready ## Export the embedded demo checkpoint to q4, rank real text, 
 	$(VENV)/export-model demo --q4 --force
 	$(VENV)/onnxrank rank artifacts/demo "sort the values of an array along an axis" --documents docs/demo-documents.txt --top-k 5
 
-test: .venv/ready $(TOKENIZER) ## Run all tests with coverage
+test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests with coverage
 	$(VENV)/coverage erase
 	OMP_NUM_THREADS=1 $(VENV)/coverage run -m pytest -n 2
 	$(VENV)/coverage combine -q
@@ -82,6 +82,6 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	.venv-peers/bin/pip install -q --no-deps -e .
 	@touch $@
 
-# The tokenizers of all Qwen3 models, for tests that need the real one, and of mmBERT, for benchmarks.
+# The tokenizers of all Qwen3 models and of mmBERT, for tests that need the real ones and for benchmarks.
 $(TOKENIZER) $(GEMMA):
 	@$(PYTHON) tests/fetch_tokenizer.py $@

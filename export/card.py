@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onnxrank.export.evaluation import measure
 from onnxrank.export.golden_pairs import EVALUATION
+from onnxrank.export.tokenizer_file import read_tokenizer
 from onnxrank.manifest import Manifest
 from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.quantize.variants import VARIANTS
@@ -66,7 +67,8 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         + (f" at `{manifest.source.revision}`" if manifest.source.revision else "")
         + f", family `{manifest.family}`, exported with onnxrank {manifest.made_with['onnxrank']}. "
         + ("Its graphs were traced by PyTorch. " if manifest.traced else "")
-        + f"It reads up to {manifest.scoring.max_length} tokens.{_exits(manifest)}\n",
+        + f"It reads up to {manifest.scoring.max_length} tokens.{_exits(manifest)}"
+        + f"{_scripts(manifest, checkpoint, folder)}\n",
         "## Variants\n",
         _table(
             ["variant", "for", "MB", "kept in float32"],
@@ -96,6 +98,16 @@ def _exits(manifest: Manifest) -> str:
         return ""
     layers, dims = (", ".join(map(str, choices)) for choices in (matryoshka.layers, matryoshka.dims))
     return f" Exits after {layers} layers, of widths {dims}: `layers=` and `dim=` choose."
+
+
+def _scripts(manifest: Manifest, checkpoint: Path, folder: Path) -> str:
+    if "scripts" not in manifest.options:
+        return ""
+    kept, of = (read_tokenizer(place).get_vocab_size() for place in (folder, checkpoint))
+    return (
+        f" Its vocabulary is cut to {manifest.options['scripts']}: {kept:,} of {of:,} tokens are kept. Texts in these "
+        "scripts score as before; others fall back to bytes or unknown tokens, and score worse."
+    )
 
 
 def _usage(manifest: Manifest) -> str:

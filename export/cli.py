@@ -71,6 +71,13 @@ def export_model(
     block_size: Annotated[int, typer.Option(help="q4: weights that share a scale, 16 to 256.")] = 32,
     method: Annotated[str, typer.Option(help=f"q4: {', '.join(METHODS)}.")] = "rtn",
     embedding_bits: Annotated[int, typer.Option(help="q4: bits of the embedding table, 8 or 4.")] = 8,
+    scripts: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep only the vocabulary of these scripts, Latin or Latin,Greek for example: a smaller download. "
+            "Texts in others fall back to bytes or unknown tokens, and score worse."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List aliases and families.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -111,6 +118,7 @@ def export_model(
             block_size=block_size,
             method=method,
             embedding_bits=embedding_bits,
+            scripts=[script.strip() for script in scripts.split(",")] if scripts else (),
             family=FamilyOptions(
                 max_length=max_length,
                 pair_template=pair_template,

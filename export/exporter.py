@@ -28,6 +28,7 @@ from onnxrank.export.sources import Source
 from onnxrank.export.staging import staged
 from onnxrank.export.tokenizer_file import read_tokenizer, settings
 from onnxrank.export.transformers_js import write_config
+from onnxrank.export.vocabulary import Vocabulary
 from onnxrank.golden import Golden, write_golden
 from onnxrank.manifest import (
     FORMAT,
@@ -39,6 +40,7 @@ from onnxrank.manifest import (
     write_manifest,
 )
 from onnxrank.manifest import Source as ManifestSource
+from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.unpacked import unpack_graph
 from onnxrank.quantize.variants import VARIANTS, apply_variant
 from onnxrank.verification import check_gates, verify_variant, ways_of
@@ -79,6 +81,12 @@ class _Job:
         self.plan = self.family.plan(self.checkpoint, self.tokenizer, options.family)
         if options.head == "lm" and self.plan.graphs.vocabulary is None:
             raise InputError(f"--head lm is for causal language models, and family {self.family.name} is none.")
+        self.vocabulary: Vocabulary | None = None
+        if options.scripts:
+            if options.head == "lm":
+                raise InputError("--head lm reads out the vocabulary that --scripts cuts; leave one of the two out.")
+            self.vocabulary = Vocabulary.of(self.checkpoint, self.plan.scoring, options.scripts)
+            self.plan = replace(self.plan, scoring=self.vocabulary.scoring(self.plan.scoring))
         if not self.plan.traced:
             # Weights stay unread, so this only checks the config and every tensor's shape, before the oracle's minutes.
             for build in (self.plan.graphs.portable, *self.plan.graphs.exits.values()):
@@ -90,6 +98,10 @@ class _Job:
                 shutil.copyfile(self.source.folder / name, self.folder / name)
         # Other loaders of this folder cut texts by model_max_length, and the graph has no positions beyond max_length.
         told = {**settings(self.checkpoint), "model_max_length": self.plan.scoring.max_length}
+        if self.vocabulary:
+            told = self.vocabulary.renumber(told)
+            text = json.dumps(self.vocabulary.tokenizer, ensure_ascii=False)
+            (self.folder / TOKENIZER).write_text(text, encoding="utf-8")
         text = json.dumps(told, indent=2, ensure_ascii=False)
         (self.folder / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
 
@@ -107,7 +119,7 @@ class _Job:
                 str(self.source.folder),
                 family=self.family.name,
                 pairs=pairs,
-                options=self.options.family.given(),
+                options=self.options.recorded(),
                 done=done,
             )
         write_golden(golden, self.folder)
@@ -123,7 +135,7 @@ class _Job:
             family=self.family.name,
             source=ManifestSource(id=self.source.id, revision=self.source.revision, licence=self.source.licence),
             made_with={"python": platform.python_version(), **{name: version(name) for name in packages}},
-            options=self.options.family.given(),
+            options=self.options.recorded(),
             traced=self.plan.traced,
             scoring=replace(scoring, kv_cache=None) if lm else replace(scoring, readout=None),
             variants={},
@@ -148,6 +160,11 @@ class _Job:
         kept: tuple[str, ...] = ()
         for path, build in builders.items():
             model = build()
+            if self.vocabulary and not keep_rows(model, self.vocabulary.rows):
+                raise UnsupportedError(
+                    f"{path} has no table of the whole vocabulary that input_ids alone chooses from, for --scripts to "
+                    "cut; leave --scripts out."
+                )
             kept = apply_variant(
                 model,
                 name,
@@ -199,7 +216,10 @@ class _Job:
 
     def finish(self, manifest: Manifest) -> None:
         """The card, what other devices are compared with, then the manifest with the hash of every file."""
-        write_config(self.checkpoint.config, manifest.variants, self.folder)
+        config = self.checkpoint.config
+        if self.vocabulary:
+            config = self.vocabulary.renumber(config)
+        write_config(config, manifest.variants, self.folder)
         write_device_check(self.folder, manifest)
         write_card(manifest, self.source.folder, self.folder)
         write_manifest(replace(manifest, files=self._files()), self.folder)

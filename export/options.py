@@ -45,6 +45,7 @@ class Options:
     """What to export. head: "score" for a graph that gives the score, "lm" for the full vocabulary with KV cache.
 
     proof_length: tokens of the longest text that the proof scores. block_size, method and embedding_bits are q4's.
+    scripts: those whose tokens the vocabulary keeps, by Unicode's names; none means all.
     """
 
     variants: Sequence[str] = ("q4",)
@@ -53,4 +54,10 @@ class Options:
     block_size: int = 32
     method: str = "rtn"
     embedding_bits: int = 8
+    scripts: Sequence[str] = ()
     family: FamilyOptions = FamilyOptions()
+
+    def recorded(self) -> dict[str, Setting]:
+        """Return what the manifest says: the family's options, and the scripts."""
+        scripts: dict[str, Setting] = {"scripts": ",".join(self.scripts)} if self.scripts else {}
+        return {**self.family.given(), **scripts}

