@@ -16,6 +16,7 @@ from onnxrank.quantize.weights import (
     initializer,
     lazy,
     replace,
+    small_floats,
 )
 
 SLICE_ROWS = 8192
@@ -55,7 +56,8 @@ def _gather_blocks(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     blocks = width // BLOCK_SIZE
     once = Once(lambda: quantize_blocks(found.values()), readers=2)
     packed = lazy(f"{name}.q4", ir.DataType.UINT8, (tokens, width // 2), lambda: once.read()[0])
-    scales = lazy(f"{name}.scales", ir.DataType.FLOAT16, (tokens, blocks, 1), lambda: once.read()[1])
+    nodes: list[ir.Node] = []
+    scales = small_floats(model, nodes, f"{name}.scales", found.dtype, (tokens, blocks, 1), lambda: once.read()[1])
     numbers = ((np.arange(256)[:, None] >> [0, 4]) & 15).astype(found.dtype.numpy()) - 8
     pairs = initializer(model, f"{name}.pairs", ir.tensor(numbers, name=f"{name}.pairs"))
 
@@ -63,13 +65,13 @@ def _gather_blocks(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     index = ir.node("Cast", [row.outputs[0]], {"to": ir.DataType.INT32})
     pair = ir.node("Gather", [pairs, index.outputs[0]], {"axis": 0})
     block = ir.node("Reshape", [pair.outputs[0], _shape(model, f"{name}.blocks", 0, 0, blocks, BLOCK_SIZE)])
-    scale = ir.node("Gather", [initializer(model, f"{name}.scales", scales), ids], {"axis": 0})
-    cast = ir.node("Cast", [scale.outputs[0]], {"to": found.dtype})
-    product = ir.node("Mul", [block.outputs[0], cast.outputs[0]])
-    nodes = [row, index, pair, block, scale, cast, product]
-    parts = ("row", "index", "pair", "block", "row_scale", "row_scale_float", "product")
-    for node, part in zip(nodes, parts, strict=True):
+    scale = ir.node("Gather", [scales, ids], {"axis": 0})
+    product = ir.node("Mul", [block.outputs[0], scale.outputs[0]])
+    for node, part in (
+        (row, "row"), (index, "index"), (pair, "pair"), (block, "block"), (scale, "row_scale"), (product, "product")
+    ):  # fmt: skip
         node.outputs[0].name = node.name = f"{name}.{part}"
+        nodes.append(node)
     return [
         *nodes,
         ir.node("Reshape", [product.outputs[0], _shape(model, f"{name}.row_shape", 0, 0, -1)], name=found.node.name),
@@ -94,7 +96,7 @@ def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
     return quantized, scales
 
 
-def quantize_blocks(table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+def quantize_blocks(table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return a table's 4-bit numbers, two a byte and low half first, [rows, bytes], and scales [rows, blocks, 1]:
     symmetric, over BLOCK_SIZE columns each."""
     parts = [
@@ -102,4 +104,4 @@ def quantize_blocks(table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDAr
         for start in range(0, len(table), SLICE_ROWS)
     ]
     packed = np.concatenate([part.packed for part in parts]).reshape(len(table), -1)
-    return packed, np.concatenate([part.scales for part in parts]).astype(np.float16)[..., None]
+    return packed, np.concatenate([part.scales for part in parts])[..., None]

@@ -3,12 +3,7 @@
 q/k/v and gate/up stay separate nodes: WebGPU fuses them only so.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from onnxrank.quantize.methods import METHODS, Method
 from onnxrank.quantize.once import Once
@@ -20,6 +15,7 @@ from onnxrank.quantize.weights import (
     initializer,
     lazy,
     replace,
+    small_floats,
 )
 
 # 4 means int8 arithmetic inside the kernel, the fast path on CPUs and WebGPU.
@@ -48,7 +44,7 @@ def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Met
     inputs = [
         found.node.inputs[0],
         initializer(model, f"{name}.q4", packed),
-        _floats(model, nodes, f"{name}.scales", found.dtype, (columns, blocks), lambda: once.read().scales),
+        small_floats(model, nodes, f"{name}.scales", found.dtype, (columns, blocks), lambda: once.read().scales),
     ]
     if method.zero_points == "uint8":
         points = lazy(
@@ -60,7 +56,7 @@ def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Met
         inputs.append(initializer(model, f"{name}.zero_points", points))
     elif method.zero_points == "float":
         inputs.append(
-            _floats(
+            small_floats(
                 model,
                 nodes,
                 f"{name}.zero_points",
@@ -77,21 +73,3 @@ def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Met
         "accuracy_level": ACCURACY_LEVEL,
     }
     return [*nodes, ir.node("MatMulNBits", inputs, attributes, domain=MICROSOFT, name=found.node.name)]
-
-
-def _floats(
-    model: ir.Model,
-    nodes: list[ir.Node],
-    name: str,
-    dtype: ir.DataType,
-    shape: tuple[int, ...],
-    make: Callable[[], NDArray[Any]],
-) -> ir.Value:
-    """A float constant stored as float16 for size; where float32 is wanted, the session folds a cast at load."""
-    stored = initializer(model, name, lazy(name, ir.DataType.FLOAT16, shape, lambda: make().astype(np.float16)))
-    if dtype == ir.DataType.FLOAT16:
-        return stored
-    cast = ir.node("Cast", [stored], {"to": dtype}, name=f"{name}.float32")
-    cast.outputs[0].name = cast.name
-    nodes.append(cast)
-    return cast.outputs[0]

@@ -74,6 +74,24 @@ def initializer(model: ir.Model, name: str, tensor: ir.TensorProtocol) -> ir.Val
     return model.graph.initializers[name]
 
 
+def small_floats(
+    model: ir.Model,
+    nodes: list[ir.Node],
+    name: str,
+    dtype: ir.DataType,
+    shape: tuple[int, ...],
+    make: Callable[[], NDArray[Any]],
+) -> ir.Value:
+    """A float constant stored as float16 for size; where float32 is wanted, the session folds a cast at load."""
+    stored = initializer(model, name, lazy(name, ir.DataType.FLOAT16, shape, lambda: make().astype(np.float16)))
+    if dtype == ir.DataType.FLOAT16:
+        return stored
+    cast = ir.node("Cast", [stored], {"to": dtype}, name=f"{name}.float32")
+    cast.outputs[0].name = cast.name
+    nodes.append(cast)
+    return cast.outputs[0]
+
+
 def scalar(model: ir.Model, name: str, value: float, dtype: ir.DataType) -> ir.Value:
     """Return a scalar initializer called `name`."""
     return initializer(model, name, ir.tensor(np.array(value, dtype.numpy()), name=name))

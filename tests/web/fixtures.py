@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import onnxrank.tolerances
 from onnxrank import LateInteraction
 from onnxrank.activation import activate
 from onnxrank.export.exporter import export
+from onnxrank.export.golden_pairs import EVALUATION
 from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.export.save import FILE_BYTES
 from onnxrank.export.sources import locate
@@ -51,9 +53,9 @@ CHECKPOINTS = {
 }
 # float16 is a matter of the body: a decoder and an encoder show it.
 HALF = {"demo", "qwen3-reranker", "modernbert"}
-# One with its weights in several files, as those of large models are, and one with the smallest embedding.
+# Its weights in several files, as those of large models are.
 SPLIT, SPLIT_BYTES = "qwen2", 20_000
-SMALL_EMBEDDING = "qwen3-classifier"
+SMALLEST, SMALLER = "qwen3-classifier", Options(embedding_bits=4, scripts=("Latin",))
 QUERY = "how do I sort an array along an axis?"
 LENGTHS = (1, 2, 31, 32, 33, 64, 127, 128, 129, 300, 600)
 # Texts that tokenizers in two languages may read differently.
@@ -95,21 +97,21 @@ def _stamp() -> str:
 def _write(name: str, folder: Path) -> str:
     onnxrank.tolerances.TOLERANCES.update(TINY_TOLERANCES)
     onnxrank.export.save.FILE_BYTES = SPLIT_BYTES if name == SPLIT else FILE_BYTES
-    artifact = folder / name
+    artifact, checkpoint = folder / name, folder / "checkpoints" / name
+    shutil.rmtree(checkpoint, ignore_errors=True)
     variants = tuple(variant for variant, spec in VARIANTS.items() if name in HALF or not spec.half)
     if name.startswith("demo"):
-        options = Options(variants=variants, head="lm" if name == "demo-lm" else "score")
-        manifest = export(locate("demo"), artifact, family=None, options=options, force=True, progress=progress)
+        # Evaluating takes longer than all the rest, and nothing here reads it.
+        shutil.copytree(locate("demo").folder, checkpoint, ignore=shutil.ignore_patterns(EVALUATION))
+        family, options = locate("demo").family, Options(head="lm" if name == "demo-lm" else "score")
     else:
         tiny = TINY[CHECKPOINTS[name]]
-        checkpoint = folder / "checkpoints" / name
-        checkpoint.mkdir(parents=True, exist_ok=True)
+        checkpoint.mkdir(parents=True)
         tiny.write(checkpoint)
         given = tiny.options if "max_length" not in tiny.options.given() else FamilyOptions(max_length=640)
-        bits = 4 if name == SMALL_EMBEDDING else 8
-        options = Options(variants=variants, embedding_bits=bits, family=given)
-        source = locate(str(checkpoint))
-        manifest = export(source, artifact, family=tiny.family, options=options, force=True, progress=progress)
+        family, options = tiny.family, replace(SMALLER if name == SMALLEST else Options(), family=given)
+    options = replace(options, variants=variants)
+    manifest = export(locate(str(checkpoint)), artifact, family=family, options=options, force=True, progress=progress)
     expected = {variant: _expected(artifact, manifest, variant) for variant in manifest.variants}
     (folder / "expected" / f"{name}.json").write_text(json.dumps(expected, ensure_ascii=False))
     return name
