@@ -86,5 +86,5 @@ class Embedder(TextModel):
         return np.stack(vectors) if vectors else np.empty((0, self._dim()), np.float32)
 
     def _dim(self) -> int:
-        (dim,) = self._session.output_shape("embeddings")[1:]
+        (dim,) = self._session.runner([]).output_shape("embeddings")[1:]
         return int(dim)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.manifest import KeyValueCache, Variant
-from onnxrank.packing import RUN_TOKENS, padded_batches
+from onnxrank.packing import RUN_TOKENS, padded_batches, share
 from onnxrank.prompt import EncodedPair, TokenIds
-from onnxrank.session import CPU, Array, Session
+from onnxrank.session import CPU, Array, Runner, Session
 
-# Larger packs were no faster on two cores, and need more workspace.
-PACK_TOKENS = 256
+# What a core takes at once: smaller packs read the weights more often, larger ones leave cores idle at the end.
+PACK_TOKENS = 128
 # Enough for an application's few instructions; one holds about 13 MB for Qwen3-Reranker-0.6B.
 KEPT_INSTRUCTIONS = 4
 
@@ -73,29 +73,32 @@ class PackedScorer:
         query: tuple[int, ...],
         documents: Sequence[Sequence[int]],
         *,
-        pack_tokens: int = PACK_TOKENS,
+        pack_tokens: int | None = None,
         done: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.float32]:
         """Return the logits of documents (each at least one token), float32 `[len(documents), 1]`, in input order.
 
-        `done(n)` is called after each pack of n documents.
+        pack_tokens: of a run; by default, as keeps all cores busy. `done(n)` is called after each pack of n documents.
         """
-        past = self._instruction(instruction) if instruction else self._empty()
+        lengths = [len(ids) for ids in documents]
+        packs = padded_batches(lengths, pack_tokens or share(lengths, PACK_TOKENS, self._session.cores))
+        runner = self._session.runner([len(rows) * lengths[rows[0]] for rows in packs])
+        past = self._instruction(runner, instruction) if instruction else self._empty()
         if query:
-            past = self._extend(past, query)
+            past = self._extend(runner, past, query)
         logits = np.empty((len(documents), 1), np.float32)
-        for group in padded_batches([len(ids) for ids in documents], pack_tokens):
-            (output,) = self._session.run(["logits"], {**_pack([documents[i] for i in group]), **past})
-            logits[group] = output
-            done(len(group))
+        batches = ({**_pack([documents[i] for i in rows]), **past} for rows in packs)
+        for rows, (output,) in zip(packs, runner.run_each(["logits"], batches), strict=True):
+            logits[rows] = output
+            done(len(rows))
         return logits
 
-    def _instruction(self, token_ids: tuple[int, ...]) -> Past:
+    def _instruction(self, runner: Runner, token_ids: tuple[int, ...]) -> Past:
         with self._lock:
             if token_ids in self._kept:
                 self._kept.move_to_end(token_ids)
                 return self._kept[token_ids]
-        past = self._extend(self._empty(), token_ids)
+        past = self._extend(runner, self._empty(), token_ids)
         with self._lock:
             self._kept[token_ids] = past
             while len(self._kept) > KEPT_INSTRUCTIONS:
@@ -106,9 +109,9 @@ class PackedScorer:
         shape = (self._cache.heads, 0, self._cache.head_dim)
         return {name: np.empty(shape, np.float32) for name in self._names("past_key_values")}
 
-    def _extend(self, past: Past, token_ids: tuple[int, ...]) -> Past:
+    def _extend(self, runner: Runner, past: Past, token_ids: tuple[int, ...]) -> Past:
         feeds = _pack([token_ids], present_length=len(token_ids))
-        present = self._session.run(self._names("present"), {**feeds, **past})
+        present = runner.run(self._names("present"), {**feeds, **past})
         return {
             name: np.concatenate([past[name], new[:, 0]], axis=1)
             for name, new in zip(self._names("past_key_values"), present, strict=True)

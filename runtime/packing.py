@@ -7,6 +7,11 @@ from collections.abc import Sequence
 RUN_TOKENS = 16
 
 
+def share(lengths: Sequence[int], most: int, cores: int) -> int:
+    """Return the token budget of a batch: `most`, or less where fewer texts are to keep all cores busy."""
+    return min(most, -(-sum(lengths) // cores))
+
+
 def padded_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Group indices, longest first, so that rows x longest row is at most `budget` (or the group has one row) and
     padding and runs together cost least."""

@@ -1,9 +1,10 @@
-"""An ONNX Runtime session that is made on first use, once per process: picklable and safe across fork."""
+"""ONNX Runtime sessions that are made on first use, once per process: picklable and safe across fork."""
 
 import math
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,54 @@ CPU = "CPUExecutionProvider"
 UNPACKED_TYPES = {"tensor(int8)": np.int8, "tensor(float)": np.float32}
 # Bytes; where ONNX Runtime starts a tensor.
 ALIGNED = 64
+# How much more the longest batch may take than its share of a core's time.
+IMBALANCE = 1.5
 
 
 class Session:
-    """One graph, its execution providers and its thread count; `run` may be called from several threads."""
+    """One graph, its execution providers and its thread count; it may be used from several threads.
+
+    A batch that comes alone runs on all cores. Several run at the same time, each on a core of its own: what a core
+    computes, it reads again from its own cache. Between cores with no cache in common, the other way took 1.6 times as
+    long. Each way has its own weights in memory, and is loaded when it is first needed.
+    """
 
     def __init__(
         self, path: Path, providers: Sequence[Provider], threads: int | None, *, unpack: Path | None = None
     ) -> None:
         """unpack: the graph that computes weights of this one, before it is made; None where it has all of them."""
+        self.cores = (threads or usable_cores()) if tuple(providers) == (CPU,) else 1
+        self._all_cores = Runner(path, providers, threads, unpack=unpack)
+        self._one_core = Runner(path, providers, 1, lanes=self.cores, unpack=unpack)
+
+    def runner(self, batches: Sequence[int]) -> "Runner":
+        """Return what runs batches of these sizes, in tokens, fastest."""
+        balanced = max(batches, default=0) * self.cores <= IMBALANCE * sum(batches)
+        return self._one_core if self.cores > 1 and balanced else self._all_cores
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """Return the named outputs of one batch. Raises as `Runner.run` does."""
+        return self._all_cores.run(outputs, feeds)
+
+
+class Runner:
+    """One ONNX Runtime session."""
+
+    def __init__(
+        self,
+        path: Path,
+        providers: Sequence[Provider],
+        threads: int | None,
+        *,
+        lanes: int = 1,
+        unpack: Path | None = None,
+    ) -> None:
+        """threads: of each run. lanes: runs at the same time."""
         self._path = path
         self._unpack = unpack
         self._providers = tuple(providers)
         self._threads = threads
+        self._lanes = lanes
         self._session: Any = None
         self._forget()
 
@@ -40,6 +76,14 @@ class Session:
         """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be made."""
         results: list[Array] = self._live().run(list(outputs), dict(feeds))
         return results
+
+    def run_each(self, outputs: Sequence[str], batches: Iterable[Mapping[str, Array]]) -> Iterator[list[Array]]:
+        """Yield the named outputs of each batch, in order. Raises as `run` does."""
+        if self._lanes == 1:
+            yield from (self.run(outputs, feeds) for feeds in batches)
+            return
+        with ThreadPoolExecutor(self._lanes) as pool:
+            yield from pool.map(lambda feeds: self.run(outputs, feeds), batches)
 
     @property
     def input_names(self) -> frozenset[str]:
@@ -77,12 +121,23 @@ class Session:
         self._lock = threading.Lock()
         self._session = None
 
-    def __getstate__(self) -> tuple[Path, tuple[Provider, ...], int | None, Path | None]:
-        return self._path, self._providers, self._threads, self._unpack
+    def __getstate__(self) -> tuple[Path, tuple[Provider, ...], int | None, int, Path | None]:
+        return self._path, self._providers, self._threads, self._lanes, self._unpack
 
-    def __setstate__(self, state: tuple[Path, tuple[Provider, ...], int | None, Path | None]) -> None:
-        self._path, self._providers, self._threads, self._unpack = state
+    def __setstate__(self, state: tuple[Path, tuple[Provider, ...], int | None, int, Path | None]) -> None:
+        self._path, self._providers, self._threads, self._lanes, self._unpack = state
         self._forget()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use; threads of one core share its arithmetic, and count once."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    processors = os.sched_getaffinity(0)
+    siblings = [Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list") for number in processors]
+    if not all(path.is_file() for path in siblings):
+        return len(processors)
+    return len({path.read_text() for path in siblings})
 
 
 def check_providers(providers: Sequence[Provider]) -> list[str]:

@@ -13,7 +13,7 @@ from onnxrank import Reranker
 from onnxrank.errors import ArtifactError, BackendError, InputError
 from onnxrank.golden import read_golden
 from onnxrank.parity import kendall_tau
-from onnxrank.session import CPU
+from onnxrank.session import CPU, Runner, Session
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"
@@ -93,25 +93,49 @@ def test_packed_and_portable_agree(demo_artifact: Path) -> None:
     assert 0 < np.abs(difference).max() < 1e-5
 
 
+def counted_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of each run from now on."""
+    rows: list[int] = []
+    run = Runner.run
+
+    def counted(self: Runner, outputs: Any, feeds: Any) -> Any:
+        rows.append(len(feeds["input_ids"]))
+        return run(self, outputs, feeds)
+
+    monkeypatch.setattr(Runner, "run", counted)
+    return rows
+
+
 def test_a_query_with_one_document_needs_no_run_of_its_own(
     demo_artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reranker = Reranker(demo_artifact, variant="fp32")
-    assert reranker._packed
+    reranker = Reranker(demo_artifact, variant="fp32", threads=1)
     reranker.score([(QUERY, "warm")])
-    rows: list[int] = []
-    run = reranker._packed._session.run
-
-    def counted(outputs: Any, feeds: Any) -> Any:
-        rows.append(len(feeds["input_ids"]))
-        return run(outputs, feeds)
-
-    monkeypatch.setattr(reranker._packed._session, "run", counted)
+    rows = counted_rows(monkeypatch)
     reranker.score([(f"query {i}", "a document") for i in range(4)])
     assert rows == [4]
     rows.clear()
     reranker.score([(QUERY, f"document {i}") for i in range(5)])
     assert rows == [1, 5]
+
+
+def test_every_core_gets_documents_and_scores_stay(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [(QUERY, f"{text} {n}") for n in range(5) for text in DOCUMENTS]
+    one, four = (Reranker(demo_artifact, variant="fp32", threads=threads) for threads in (1, 4))
+    expected = one.score(pairs).logits
+    rows = counted_rows(monkeypatch)
+    np.testing.assert_allclose(four.score(pairs).logits, expected, atol=1e-5)
+    # The instruction and the query come first, alone.
+    assert rows[:2] == [1, 1] and sum(rows[2:]) == len(pairs) and len(rows[2:]) >= 4
+
+
+def test_a_batch_alone_has_all_cores_and_batches_of_one_size_have_one_each() -> None:
+    session = Session(Path("model.onnx"), [CPU], 4)
+    alone = [session.runner(batches) for batches in ([100], [100, 100], [1000, 100, 100, 100, 100])]
+    shared = [session.runner(batches) for batches in ([100] * 3, [100] * 20, [])]
+    assert set(alone) == {session._all_cores} and set(shared) == {session._one_core}
+    for one_way in (Session(Path("model.onnx"), [CPU], 1), Session(Path("model.onnx"), ["CUDAExecutionProvider"], 4)):
+        assert one_way.runner([100] * 20) is one_way._all_cores
 
 
 @pytest.mark.parametrize(("variant", "tolerance"), [("fp32", 1e-5), ("int8", 0.2), ("q4", 0.2)])
@@ -237,8 +261,6 @@ def test_a_missing_onnx_runtime_is_said(demo_artifact: Path, monkeypatch: pytest
 
 
 def test_a_graph_that_cannot_be_loaded_is_named(demo_artifact: Path, tmp_path: Path) -> None:
-    from onnxrank.session import CPU, Session
-
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactError, match=r"cannot load .*model\.onnx"):
         Session(tmp_path / "model.onnx", [CPU], None).run(["logits"], {})
