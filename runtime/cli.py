@@ -33,7 +33,7 @@ ArtifactArgument = Annotated[str, typer.Argument(help="Folder that export-model 
 VariantOption = Annotated[
     str | None, typer.Option(help="fp32, fp16, int8, q4 or q4f16; the artifact's first by default.")
 ]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside one operator.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Cores to use; all by default.")]
 LayersOption = Annotated[int | None, typer.Option(help="Matryoshka model: stop after this many layers.")]
 DimOption = Annotated[int | None, typer.Option(help="Matryoshka model: use this many dimensions.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]

@@ -56,7 +56,7 @@ class Reranker:
         variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
         layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
         providers: ONNX Runtime execution providers, most wanted first, each a name or (name, options).
-        threads: threads inside one operator; ONNX Runtime's choice (all physical cores) by default.
+        threads: cores to use; all physical ones by default.
         max_length: tokens of prompt and pair together; at most, and by default, the artifact's.
 
         Raises ArtifactError, HubError, InputError or BackendError.
