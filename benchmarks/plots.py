@@ -26,7 +26,8 @@ def _ratios(requests: Mapping[str, Any], path: Path) -> None:
     every = figure.subplots(1, len(requests), sharey=True, squeeze=False)
     for axes, (name, body) in zip(every[0], requests.items(), strict=True):
         ratios = {engine: figures.get("times_ours", 1.0) for engine, figures in body["engines"].items()}
-        bars = axes.barh(list(ratios), list(ratios.values()))
+        colors = ["C1" if engine.startswith("onnxrank") else "C0" for engine in ratios]
+        bars = axes.barh(list(ratios), list(ratios.values()), color=colors)
         axes.bar_label(bars, fmt="%.1f", padding=2)
         axes.margins(x=0.15)
         axes.set_xlabel("times our int8's seconds")
@@ -41,7 +42,10 @@ def _growth(growth: Mapping[str, Any], path: Path) -> None:
     for axes, (sweep, by_engine) in zip(every[0], growth.items(), strict=True):
         for engine, spent in by_engine.items():
             axes.plot([int(value) for value in spent], list(spent.values()), marker="o", markersize=3, label=engine)
+        values = sorted({int(value) for spent in by_engine.values() for value in spent})
         axes.set(xscale="log", yscale="log", xlabel=AXES[sweep], ylabel="seconds")
+        axes.set_xticks(values, [str(value) for value in values])
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
     every[0][0].legend(fontsize="small")
     figure.savefig(path, bbox_inches="tight")
@@ -53,10 +57,10 @@ def _sizes(requests: Mapping[str, Any], engines: Mapping[str, Any], path: Path) 
     axes = figure.subplots()
     for engine, figures in body["engines"].items():
         point = engines[engine]["weights_megabytes"], figures["useful_gigaflops"]
-        axes.scatter(*point)
-        axes.annotate(engine, point, xytext=(4, 4), textcoords="offset points", fontsize="small")
+        # Neighbours lie too close together for names beside them.
+        axes.scatter(*point, marker="os^"[len(axes.collections) // 10 % 3], label=engine)
     axes.set(xlabel="weights, MB", ylabel="useful GF/s", title=name)
-    axes.margins(x=0.25, y=0.1)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     figure.savefig(path, bbox_inches="tight")
