@@ -120,13 +120,13 @@ def test_a_query_with_one_document_needs_no_run_of_its_own(
 
 
 def test_every_core_gets_documents_and_scores_stay(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = [(QUERY, f"{text} {n}") for n in range(5) for text in DOCUMENTS]
+    pairs = [(QUERY, f"document {n}") for n in range(4)]
     one, four = (Reranker(demo_artifact, variant="fp32", threads=threads) for threads in (1, 4))
     expected = one.score(pairs).logits
     rows = counted_rows(monkeypatch)
     np.testing.assert_allclose(four.score(pairs).logits, expected, atol=1e-5)
-    # The instruction and the query come first, alone.
-    assert rows[:2] == [1, 1] and sum(rows[2:]) == len(pairs) and len(rows[2:]) >= 4
+    # The instruction, the query, and a document for each.
+    assert rows == [1] * 6
 
 
 def test_a_batch_alone_has_all_cores_and_batches_of_one_size_have_one_each() -> None:
