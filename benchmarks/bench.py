@@ -70,9 +70,7 @@ def main(
         }
         _write(results)
         growing = {name: worker for name, worker in live.items() if ENGINES[name].growth}
-        results["growth"] = growth.sweep(
-            growing, sweeps, bodies, rounds=max(1, rounds - 1), patience=QUICK_PATIENCE if quick else PATIENCE
-        )
+        results["growth"] = growth.sweep(growing, sweeps, bodies, patience=QUICK_PATIENCE if quick else PATIENCE)
     _write(results)
     results["long"] = {
         name: _alone(name) for name in names if name.startswith("onnxrank") or (ENGINES[name].growth and not quick)

@@ -1,10 +1,9 @@
 """Sweeps: how time grows with documents, with their tokens, and with the length of one text."""
 
-import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.rounds import Worker, in_turns
+from benchmarks.rounds import Worker
 from benchmarks.summary import tokens
 from benchmarks.workloads import LONG_DOCUMENT, W1, W2
 from onnxrank.console import warn
@@ -31,28 +30,23 @@ def sizes(quick: bool) -> tuple[dict[str, tuple[int, int]], Sweeps]:
 
 
 def sweep(
-    workers: Mapping[str, Worker], sweeps: Sweeps, requests: Mapping[str, Any], *, rounds: int, patience: float
+    workers: Mapping[str, Worker], sweeps: Sweeps, requests: Mapping[str, Any], *, patience: float
 ) -> dict[str, Any]:
-    """Return the median seconds by sweep, engine and value. A request that would take a peer more than `patience`
-    seconds, by its speed at the last one, ends its sweep."""
+    """Return the seconds by sweep, engine and value. A request that would take a peer more than `patience` seconds, by
+    its speed at the last one, ends its sweep."""
     found: dict[str, Any] = {}
     for name, steps in sweeps.items():
-        spent: dict[str, dict[int, list[float]]] = {engine: {} for engine in workers}
-        for round_ in range(rounds):
-            for engine in in_turns(list(workers), round_):
-                per_token = 0.0
-                # What is made at first use is made now.
-                workers[engine].ask(next(iter(steps.values())))
-                for value, request in steps.items():
-                    count = tokens(requests[request])[1]
-                    if per_token * count > patience and not engine.startswith("onnxrank"):
-                        break
-                    seconds = workers[engine].ask(request).seconds
-                    warn(f"{request}, {engine}: {seconds:.2f} s")
-                    per_token = seconds / count
-                    spent[engine].setdefault(value, []).append(seconds)
-        found[name] = {
-            engine: {str(value): statistics.median(seconds) for value, seconds in by_value.items()}
-            for engine, by_value in spent.items()
-        }
+        found[name] = {engine: {} for engine in workers}
+        for engine, worker in workers.items():
+            per_token = 0.0
+            # What is made at first use is made now.
+            worker.ask(next(iter(steps.values())))
+            for value, request in steps.items():
+                count = tokens(requests[request])[1]
+                if per_token * count > patience and not engine.startswith("onnxrank"):
+                    break
+                seconds = worker.ask(request).seconds
+                warn(f"{request}, {engine}: {seconds:.2f} s")
+                per_token = seconds / count
+                found[name][engine][str(value)] = seconds
     return found

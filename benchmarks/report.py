@@ -13,7 +13,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         "# Benchmarks" + (" (quick)" if results["quick"] else ""),
         f"{machine['cores']} cores of {machine['processor']} ({', '.join(machine['instructions'])}), "
         f"ONNX Runtime {machine['onnxruntime']}, PyTorch {machine['torch']}. Random weights of Qwen3-Reranker-0.6B's "
-        f"dimensions; engines in turns, {results['rounds']} rounds; medians. All get the same tokens.",
+        f"dimensions; engines in turns, {results['rounds']} rounds; medians, and sweeps once. All get the same tokens.",
         f"Matrix products alone, in the same rounds: int8 {_range(ceilings['int8'])} GF/s, "
         f"fp32 {_range(ceilings['fp32'])} GF/s.",
     ]
