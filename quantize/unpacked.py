@@ -5,6 +5,7 @@ packed graph multiplies as int8's does, by weights that stand in no file: the un
 ones. Each value is then off by at most 1/254 of the largest in its column.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,19 +16,28 @@ from onnx_ir.tape import Tape
 from onnxrank.quantize.int8 import SMALLEST_ABSMAX, quantize_int8
 from onnxrank.quantize.weights import MICROSOFT, WeightedNode, static_shape
 
-# Where the packed graph says that its int8 weights are. There is no such file: the session is handed them.
+# Where the packed graph says that its int8 weights are. There is no such file: the session is handed them, by name or,
+# in JavaScript, as the file's content.
 NOWHERE = "unpacked_when_loaded"
+ALIGNED = 64
 
 
 def quantize_unpacked(model: ir.Model, *, exclude: str | None = None) -> int:
     """Quantize every MatMul with a constant [K, N] weight as `quantize_int8` does, in place, for weights that the
     graph of `unpack_graph` will give; return how many there were."""
-    return quantize_int8(model, exclude=exclude, weights=_handed_over)
+    count = quantize_int8(model, exclude=exclude, weights=_handed_over)
+    offset = 0
+    for name, value in sorted(model.graph.initializers.items()):
+        tensor = value.const_value
+        if tensor is not None and made_at_load(tensor):
+            value.const_value = _nowhere(name, tensor.dtype, static_shape(tensor), offset)
+            offset += -(-tensor.nbytes // ALIGNED) * ALIGNED
+    return count
 
 
 def unpack_graph(model: ir.Model) -> ir.Model:
     """Return the graph without inputs that gives, for each matrix of a saved 4-bit model, int8 [K, N] and its scales,
-    float32 [N], under the names that the graph of `quantize_unpacked` has for them."""
+    float32 [N], under the names that the graph of `quantize_unpacked` has for them, and in the order of its offsets."""
     unpacker = _Unpacker()
     for node in model.graph.all_nodes():
         if node.op_type == "MatMulNBits" and node.domain == MICROSOFT:
@@ -46,8 +56,9 @@ def _handed_over(found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProto
     return values, _nowhere(_scales(name), ir.DataType.FLOAT, [columns])
 
 
-def _nowhere(name: str, dtype: ir.DataType, shape: Sequence[int]) -> ir.ExternalTensor:
-    return ir.ExternalTensor(NOWHERE, None, None, dtype, shape=ir.Shape(shape), name=name)
+def _nowhere(name: str, dtype: ir.DataType, shape: Sequence[int], offset: int = 0) -> ir.ExternalTensor:
+    length = math.prod(shape) * dtype.itemsize
+    return ir.ExternalTensor(NOWHERE, offset, int(length), dtype, shape=ir.Shape(shape), name=name)
 
 
 def _values(name: str) -> str:
@@ -102,7 +113,7 @@ class _Unpacker:
         """Return the finished graph, of the same opsets as `like`."""
         graph = ir.Graph(
             [],
-            self._outputs,
+            sorted(self._outputs, key=lambda output: str(output.name)),
             nodes=self._tape.nodes,
             initializers=self._tape.initializers,
             opset_imports=dict(like.graph.opset_imports),

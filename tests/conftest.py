@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from onnxrank import session
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
 from onnxrank.export.sources import locate
@@ -24,6 +25,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("network"):
             item.add_marker(pytest.mark.skip(reason="needs the real hub; run with -m network"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """One thread a session where tests run side by side: those with one for each core wait for each other's cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            options = session._options
+            patch.setattr(session, "_options", lambda threads: options(threads or 1))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
@@ -18,7 +19,7 @@ from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.methods import METHODS, Blocks
 from onnxrank.quantize.q4 import quantize_q4
-from onnxrank.quantize.unpacked import quantize_unpacked, unpack_graph
+from onnxrank.quantize.unpacked import ALIGNED, NOWHERE, quantize_unpacked, unpack_graph
 from onnxrank.session import CPU, Session
 
 RNG = np.random.default_rng(0)
@@ -136,6 +137,18 @@ def test_unpacked_weights_are_the_4_bit_ones_in_int8(method: str, block_size: in
     # Half a step, and nowhere a step wider than the column needs, but for what an asymmetric block leaves unused.
     assert np.all(np.abs(values * scales - weight) <= scales * 0.5001)
     assert np.all(scales <= np.abs(weight).max(axis=0) / 127 * (1.001 if method == "rtn" else 1.35))
+
+    # As one block they are the content of the file that the packed graph names.
+    outputs = [array.tobytes() for array in unpack.run(None, {})]
+    content = b"".join(piece.ljust(-(-len(piece) // ALIGNED) * ALIGNED, b"\0") for piece in outputs)
+    named = {
+        tensor.name: {entry.key: entry.value for entry in tensor.external_data}
+        for tensor in onnx.load(tmp_path / "packed.onnx", load_external_data=False).graph.initializer
+    }
+    for name, array in (("weight.unpacked", values), ("weight.channel_scales", scales)):
+        place = named[name]
+        assert place["location"] == NOWHERE
+        assert content[int(place["offset"]) :][: int(place["length"])] == array.tobytes()
 
     session = Session(tmp_path / "packed.onnx", [CPU], None, unpack=tmp_path / "unpack.onnx")
     (found,) = session.run(["logits"], {"ids": IDS})

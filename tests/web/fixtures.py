@@ -1,7 +1,7 @@
 """Artifacts for the tests in JavaScript, and the scores that Python gives them: `python -m tests.web.fixtures FOLDER`.
 
-Each artifact holds every variant, but for float16 in some. `expected/NAME.json` has, for each variant, what the
-portable graph gives on ONNX Runtime for the golden pairs and for texts of 1 to 600 tokens.
+Each artifact holds every variant, but for float16 in some. `expected/NAME.json` has, for each variant, what its graphs
+give on ONNX Runtime for the golden pairs and for texts of 1 to 600 tokens.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from onnxrank.export.save import FILE_BYTES
 from onnxrank.export.sources import locate
 from onnxrank.golden import read_golden
 from onnxrank.manifest import Manifest, Variant
+from onnxrank.packed import packed_scorer
 from onnxrank.portable import score
 from onnxrank.progress import progress
 from onnxrank.prompt import PromptEncoder
@@ -118,7 +119,7 @@ def _write(name: str, folder: Path) -> str:
 
 
 def _expected(folder: Path, manifest: Manifest, name: str) -> list[dict[str, Any]]:
-    """One entry a pair: its texts, token ids and, by exit, its logits and scores."""
+    """One entry a pair: its texts, its token ids, by exit its logits and scores, and the packed graph's score."""
     pairs = [(pair.query, pair.document) for pair in read_golden(folder).scored[:40]]
     pairs += [(QUERY, text) for text in TEXTS]
     pairs += [(QUERY, " ".join(["sort"] * length)) for length in LENGTHS]
@@ -143,6 +144,8 @@ def _pairs(folder: Path, manifest: Manifest, variant: Variant, pairs: list[tuple
             pad_token_id=scoring.pad_token_id,
             readout=scoring.readout,
         )
+    scorer = packed_scorer(folder, variant, scoring.kv_cache, None)
+    packed = activate(scorer.score_pairs(plain), scoring.activation, scoring.logit_scale) if scorer else None
     return [
         {
             "query": query,
@@ -155,6 +158,7 @@ def _pairs(folder: Path, manifest: Manifest, variant: Variant, pairs: list[tuple
                 exit_: activate(rows[i], scoring.activation, scoring.logit_scale).tolist()
                 for exit_, rows in logits.items()
             },
+            "packed_score": None if packed is None else float(packed[i, 0]),
         }
         for i, (query, document) in enumerate(pairs)
     ]

@@ -7,9 +7,10 @@ import { integer, list, map, number, record, string } from "./schema.js";
 /** @typedef {import("./golden.js").GoldenPair} GoldenPair */
 /** @typedef {import("./parity.js").Parity} Parity */
 /**
- * logits: of each variant, as ONNX Runtime gives them on a processor. deviation: the standard deviation of each column
- * of the golden logits.
- * @typedef {{pairs: Omit<GoldenPair, "logits">[], logits: Record<string, number[][]>, deviation: number[]}} DeviceCheck
+ * logits: of each variant's portable graph, as ONNX Runtime gives them on a processor. packed: of the packed graphs.
+ * deviation: the standard deviation of each column of the golden logits.
+ * @typedef {{pairs: Omit<GoldenPair, "logits">[], logits: Record<string, number[][]>, packed: Record<string, number[][]>,
+ *   deviation: number[]}} DeviceCheck
  */
 
 export const DEVICE_CHECK = "device_check.json";
@@ -26,6 +27,7 @@ const shape = record({
     record({ query: string, document: string, query_token_ids: list(integer), token_ids: list(integer) }),
   ),
   logits: map(list(list(number))),
+  packed: map(list(list(number))),
   deviation: list(number),
 });
 
@@ -50,10 +52,12 @@ export function readDeviceCheck(text) {
  * The pairs of the check, with what a variant should give for them.
  * @param {DeviceCheck} check
  * @param {string} name The variant.
+ * @param {boolean} packed
  * @returns {GoldenPair[]}
  */
-export function checkPairs({ pairs, logits }, name) {
-  return pairs.map((pair, i) => ({ ...pair, logits: logits[name][i] }));
+export function checkPairs(check, name, packed) {
+  const logits = packed ? check.packed : check.logits;
+  return check.pairs.map((pair, i) => ({ ...pair, logits: logits[name][i] }));
 }
 
 /**

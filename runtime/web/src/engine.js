@@ -4,6 +4,7 @@
 import { activate } from "./activation.js";
 import { ArtifactError } from "./errors.js";
 import { maxsim } from "./maxsim.js";
+import { PackedScorer } from "./packed.js";
 import { compare } from "./parity.js";
 import { embed, score } from "./portable.js";
 import { PromptEncoder, TextEncoder } from "./prompt.js";
@@ -14,9 +15,10 @@ import { TextTokenizer } from "./tokenizer.js";
 /** @typedef {import("./parity.js").Parity} Parity */
 /** @typedef {import("./maxsim.js").Vectors} Vectors */
 /**
- * What an engine is made from. exit: which of the matryoshka exits the graph is, column: of its logits, the width.
- * @typedef {{scoring: import("./manifest.js").Scoring, tokenizer: string, graph: import("./session.js").Graph,
- *   device: import("./session.js").Device, threads?: number, max_length: number, exit: number, column: number}} Setup
+ * What an engine is made from, besides a graph. packed: whether the graph is packed. exit: which of the matryoshka exits
+ * it is, column: of its logits, the width.
+ * @typedef {{scoring: import("./manifest.js").Scoring, tokenizer: string, device: import("./session.js").Device,
+ *   threads?: number, max_length: number, packed: boolean, exit: number, column: number}} Setup
  */
 /** @typedef {{ort: import("./session.js").Ort, Tokenizer: import("./tokenizer.js").TokenizerClass}} Libraries */
 /**
@@ -38,6 +40,8 @@ export class Engine {
   #fullPrompts;
   /** @type {TextEncoder | undefined} */
   #texts;
+  /** @type {PackedScorer | undefined} */
+  #packed;
 
   /**
    * @param {Setup} setup
@@ -45,10 +49,10 @@ export class Engine {
    * @param {Session} session
    */
   constructor(setup, tokenizer, session) {
-    const { prompt, texts, late_interaction } = setup.scoring;
-    // The graph's bytes are in the session.
-    this.#setup = { ...setup, graph: { model: "", data: [] } };
+    const { prompt, texts, late_interaction, kv_cache } = setup.scoring;
+    this.#setup = setup;
     this.#session = session;
+    if (setup.packed && kv_cache) this.#packed = new PackedScorer(session, kv_cache);
     if (prompt) {
       this.#prompts = new PromptEncoder(tokenizer, prompt, setup.max_length);
       // The proof's pairs are cut as the artifact cuts them, whatever the caller's limit.
@@ -59,10 +63,11 @@ export class Engine {
   /**
    * @param {Libraries} libraries
    * @param {Setup} setup
+   * @param {import("./session.js").Graph} graph
    */
-  static async create({ ort, Tokenizer }, setup) {
+  static async create({ ort, Tokenizer }, setup, graph) {
     const tokenizer = new TextTokenizer(setup.tokenizer, Tokenizer);
-    const session = await Session.create(ort, setup.graph, setup.device, setup.threads);
+    const session = await Session.create(ort, graph, setup.device, setup.threads);
     try {
       return new Engine(setup, tokenizer, session);
     } catch (error) {
@@ -182,6 +187,7 @@ export class Engine {
    * @param {{pad_token_id: number, batch_tokens?: number, pad_left?: boolean}} options
    */
   async #logits(encoded, options) {
+    if (this.#packed) return this.#packed.score(encoded, options.batch_tokens);
     const { scoring, column } = this.#setup;
     const rows = await score(this.#session, encoded, { ...options, readout: scoring.readout });
     return Float32Array.from(rows, (row) => row[column]);

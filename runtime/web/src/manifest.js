@@ -169,8 +169,8 @@ function check(manifest, place) {
       throw new ArtifactError(`${place} names "${name}", a path outside its folder; do not use this artifact.`);
     }
   }
-  for (const [label, { portable, packed, exits, files }] of Object.entries(manifest.variants)) {
-    const named = [portable, ...(packed ? [packed] : []), ...Object.values(exits), ...files];
+  for (const [label, { portable, packed, unpack, exits, files }] of Object.entries(manifest.variants)) {
+    const named = [portable, ...(packed ? [packed] : []), ...(unpack ? [unpack] : []), ...Object.values(exits), ...files];
     const unlisted = named.find((name) => !Object.hasOwn(manifest.files, name));
     if (unlisted !== undefined) {
       throw new ArtifactError(`${place}: variant "${label}" names "${unlisted}", which \`files\` does not list; ${again}`);

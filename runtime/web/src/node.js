@@ -12,7 +12,7 @@ import { PairReranker } from "./reranker.js";
 
 /** @typedef {import("./open.js").OpenOptions} OpenOptions */
 
-/** @type {import("./open.js").Platform} */
+/** @type {import("./open.js").Platform<import("./session.js").Graph>} */
 const node = {
   files: nodeFiles,
   devices: async (wanted) => {
@@ -21,7 +21,7 @@ const node = {
     }
     return { attempts: [{ device: "cpu", half: false, limited: false, hide: [] }], notes: [] };
   },
-  start: (_, setup) => Engine.create({ ort, Tokenizer }, setup),
+  start: (_, setup, graph) => Engine.create({ ort, Tokenizer }, setup, graph),
 };
 
 /** Ranks documents by relevance to a query. */

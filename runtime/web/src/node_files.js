@@ -5,14 +5,14 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { download, downloadText } from "./download.js";
 import { ArtifactError, InputError } from "./errors.js";
 import { hubUrl } from "./hub.js";
 
 /** @typedef {import("./download.js").FileToFetch} FileToFetch */
-/** @typedef {import("./open.js").Files} Files */
+/** @typedef {import("./open.js").Files<import("./session.js").Graph>} Files */
 
 /**
  * @param {string} source A folder, its URL, or a hub id.
@@ -46,15 +46,12 @@ function folder(path) {
     place: path,
     manifest: () => readFile(join(path, "reranker.json"), "utf8").catch(() => null),
     text: async (file) => readFile(await checked(file), "utf8"),
-    graph: async (model, data, progress) => {
-      for (const file of [...data, model]) {
-        await checked(file);
+    graph: (files, progress) =>
+      graphOf(files, async (file) => {
+        const place = await checked(file);
         progress(file.name, file.bytes);
-      }
-      // ONNX Runtime finds the weights beside the graph, and maps them into memory.
-      return { model: join(path, model.name), data: [] };
-    },
-    release: () => undefined,
+        return place;
+      }),
   };
 }
 
@@ -72,14 +69,14 @@ function downloaded(place, base, cacheDir) {
    */
   const kept = async (file, progress = () => undefined) => {
     const path = join(at, file.name);
-    if (!(await check(path, file).then(() => true, () => false))) {
+    if (await check(path, file).then(() => true, () => false)) progress(file.name, file.bytes);
+    else {
       await mkdir(dirname(path), { recursive: true });
       const bytes = await download(new URL(file.name, base).href, file, (loaded) => progress(file.name, loaded));
       // In one rename: another process never finds half a file.
       await writeFile(`${path}.${process.pid}`, bytes);
       await rename(`${path}.${process.pid}`, path);
     }
-    progress(file.name, file.bytes);
     return path;
   };
   return {
@@ -91,12 +88,22 @@ function downloaded(place, base, cacheDir) {
       return text;
     },
     text: async (file) => readFile(await kept(file), "utf8"),
-    graph: async (model, data, progress) => {
-      const [path] = await Promise.all([model, ...data].map((file) => kept(file, progress)));
-      return { model: path, data: [] };
-    },
-    release: () => undefined,
+    graph: (files, progress) => graphOf(files, (file) => kept(file, progress)),
   };
+}
+
+/**
+ * @param {import("./variant.js").GraphFiles} files
+ * @param {(file: FileToFetch) => Promise<string>} place
+ * @returns {Promise<import("./session.js").Graph>}
+ */
+async function graphOf({ model, data, unpack }, place) {
+  const places = await Promise.all(data.map(place));
+  const graph = { model: await place(model), data: [], unpack: unpack && (await place(unpack)) };
+  // ONNX Runtime finds weights beside a graph and maps them into memory, unless it is handed any.
+  if (!unpack) return graph;
+  const weights = places.map(async (path) => ({ path: basename(path), data: await readFile(path) }));
+  return { ...graph, data: await Promise.all(weights) };
 }
 
 /**

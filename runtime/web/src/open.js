@@ -6,7 +6,7 @@ import { allowedHere, checkPairs, checkParity, DEVICE_CHECK, readDeviceCheck } f
 import { GOLDEN, readGolden } from "./golden.js";
 import { MANIFEST, openedWith, readManifest } from "./manifest.js";
 import { progressOf } from "./progress.js";
-import { chooseVariant, file, graphFiles } from "./variant.js";
+import { chooseVariant, exitOf, file, graphFiles } from "./variant.js";
 
 /** @typedef {import("./download.js").FileToFetch} FileToFetch */
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -14,18 +14,21 @@ import { chooseVariant, file, graphFiles } from "./variant.js";
 /** @typedef {import("./manifest.js").Manifest} Manifest */
 /** A device to try. hide: GPU features that ONNX Runtime must not see. */
 /** @typedef {import("./variant.js").Target & {hide: string[]}} Attempt */
+/** @typedef {(file: string, loaded: number) => void} Progress */
 /**
- * place: what messages call the artifact. release: forget the files that are held for another attempt.
+ * place: what messages call the artifact. graph: what `start` of the same platform takes.
+ * @template Graph
  * @typedef {{place: string, manifest: () => Promise<string | null>, text: (file: FileToFetch) => Promise<string>,
- *   graph: (model: FileToFetch, data: FileToFetch[], progress: (file: string, loaded: number) => void) =>
- *   Promise<import("./session.js").Graph>, release: () => void}} Files
+ *   graph: (files: import("./variant.js").GraphFiles, progress: Progress) => Promise<Graph>}} Files
  */
 /** What an `Engine` offers, wherever it runs. */
 /** @typedef {Pick<Engine, "score" | "encode" | "late" | "parity" | "dispose">} RunningEngine */
 /**
- * @typedef {{files: (source: string, options: OpenOptions) => Promise<Files>,
+ * @template Graph
+ * @typedef {{files: (source: string, options: OpenOptions) => Promise<Files<Graph>>,
  *   devices: (wanted: string | undefined) => Promise<{attempts: Attempt[], notes: string[]}>,
- *   start: (attempt: Attempt, setup: Setup, options: OpenOptions) => Promise<RunningEngine>}} Platform
+ *   start: (attempt: Attempt, setup: Setup, graph: Graph, options: OpenOptions, progress: Progress) =>
+ *   Promise<RunningEngine>}} Platform
  */
 /**
  * device: "webgpu", "wasm" (browsers) or "cpu" (Node); the best that works by default.
@@ -47,7 +50,8 @@ import { chooseVariant, file, graphFiles } from "./variant.js";
  */
 
 /**
- * @param {Platform} platform
+ * @template Graph
+ * @param {Platform<Graph>} platform
  * @param {string} source A folder or a hub id.
  * @param {string} opener The class that wants it.
  * @param {OpenOptions} options
@@ -67,7 +71,6 @@ export async function open(platform, source, opener, options) {
   for (const attempt of attempts) {
     try {
       const opened = await load(attempt);
-      files.release();
       return { ...opened, manifest, check, notes, golden: () => files.text(file(manifest, GOLDEN)).then(readGolden) };
     } catch (error) {
       if (!(error instanceof BackendError || error instanceof ParityError)) throw error;
@@ -75,25 +78,25 @@ export async function open(platform, source, opener, options) {
       problem = error;
     }
   }
-  files.release();
   if (attempts.length === 1) throw problem;
   throw new BackendError(`no device scores this model: ${notes.join(" ")}`, { cause: problem });
 
   /** @param {Attempt} attempt */
   async function load(attempt) {
     const dtype = chooseVariant(manifest, options.dtype, attempt);
-    const { model, data, exit, column } = graphFiles(manifest, dtype, options.layers, options.dim);
+    const { exit, column } = exitOf(manifest, options.layers, options.dim);
+    const found = graphFiles(manifest, dtype, attempt, options.layers);
     const { device } = attempt;
     const { progress_callback: callback = () => undefined, threads } = options;
-    const graph = await files.graph(model, data, progressOf([model, ...data], callback));
-    callback({ status: "loading", device });
+    const progress = progressOf(found, device, callback);
+    const graph = await files.graph(found, progress);
     const { scoring } = manifest;
-    const setup = { scoring, tokenizer, graph, device, threads, max_length: length, exit, column };
-    const engine = await platform.start(attempt, setup, options);
+    const setup = { scoring, tokenizer, device, threads, max_length: length, packed: found.packed, exit, column };
+    const engine = await platform.start(attempt, setup, graph, options, progress);
     const place = exit * (scoring.matryoshka?.dims.length ?? 1) + column;
     try {
       callback({ status: "checking", device });
-      const parity = await engine.parity(checkPairs(check, dtype));
+      const parity = await engine.parity(checkPairs(check, dtype, found.packed));
       checkParity(parity, allowedHere(check, dtype, place), `${dtype} on ${device}`);
     } catch (error) {
       await engine.dispose();
@@ -105,7 +108,7 @@ export async function open(platform, source, opener, options) {
 
 /**
  * What an artifact holds, read before anything large is: its variants, sizes and prompt.
- * @param {Platform} platform
+ * @param {Platform<any>} platform
  * @param {string} source
  * @param {OpenOptions} options
  * @returns {Promise<Manifest>}
@@ -115,7 +118,7 @@ export async function manifestOf(platform, source, options) {
 }
 
 /**
- * @param {Files} files
+ * @param {Files<any>} files
  * @param {string} [opener] The class that it has to be for.
  */
 async function readFrom(files, opener) {

@@ -1,5 +1,5 @@
 // What a run costs besides its tokens, in tokens: the weights are read once more. As in packing.py.
-const RUN_TOKENS = 16;
+export const RUN_TOKENS = 16;
 
 /**
  * Group indices, longest first, so that rows x longest row is at most `budget` (or the group has one row) and padding

@@ -1,10 +1,12 @@
 /**
  * Runs the portable graph: padded rows, any device, any family.
  */
+import { BackendError } from "./errors.js";
 import { paddedBatches } from "./packing.js";
 
+/** @typedef {import("./session.js").Feed} Feed */
 /** @typedef {import("./session.js").Session} Session */
-/** @typedef {import("./session.js").Batch} Batch */
+/** @typedef {{ids: BigInt64Array, mask: BigInt64Array, types: BigInt64Array, rows: number, width: number}} Batch */
 /** @typedef {import("./manifest.js").Readout} Readout */
 
 // Rows x longest row: bounds the workspace of one run.
@@ -23,7 +25,7 @@ export async function score(session, sequences, { pad_token_id, readout, batch_t
   const logits = new Array(sequences.length);
   for (const rows of batchesOf(sequences, batch_tokens)) {
     const batch = pad(rows.map((i) => sequences[i]), pad_token_id, pad_left);
-    const { data, dims } = await session.run("logits", batch);
+    const [{ data, dims }] = await session.run(["logits"], feedsOf(session, batch));
     rows.forEach((i, row) => {
       logits[i] = readout ? read(data, dims, row, lastReal(batch, row), readout) : data.slice(row * dims[1], (row + 1) * dims[1]);
     });
@@ -48,7 +50,7 @@ export async function embed(session, sequences, { pad_token_id, batch_tokens = B
       pad_token_id,
       pad_left,
     );
-    const { data, dims } = await session.run("token_embeddings", batch);
+    const [{ data, dims }] = await session.run(["token_embeddings"], feedsOf(session, batch));
     const [, width, dim] = dims;
     rows.forEach((i, row) => {
       const { length } = sequences[i].token_ids;
@@ -91,6 +93,34 @@ function pad(sequences, padTokenId, left) {
     });
   });
   return { ids, mask, types, rows, width };
+}
+
+/**
+ * What the graph asks for; `past_key_values` hold nothing yet.
+ * @param {Session} session
+ * @param {Batch} batch
+ */
+function feedsOf(session, { ids, mask, types, rows, width }) {
+  const integers = { input_ids: ids, attention_mask: mask, token_type_ids: types };
+  /** @type {Record<string, Feed>} */
+  const feeds = {};
+  for (const input of session.inputs) {
+    const data = integers[/** @type {keyof typeof integers} */ (input.name)];
+    if (data) feeds[input.name] = { data, dims: [rows, width] };
+    else if (input.isTensor) feeds[input.name] = emptyCache(input, rows);
+    else throw new BackendError(`the graph wants the unknown input "${input.name}"; export it again.`);
+  }
+  return feeds;
+}
+
+/**
+ * @param {import("onnxruntime-common").InferenceSession.TensorValueMetadata} input
+ * @param {number} rows
+ * @returns {Feed}
+ */
+function emptyCache({ type, shape }, rows) {
+  const dims = shape.map((size) => (typeof size === "number" ? size : size === "batch_size" ? rows : 0));
+  return { data: type === "float16" ? new Uint16Array(0) : new Float32Array(0), dims };
 }
 
 /**

@@ -11,12 +11,14 @@
 /** @typedef {(info: ProgressInfo) => void} ProgressCallback */
 
 /**
- * A function that reports how many bytes of a file there are, for files that are downloaded together.
- * @param {{name: string, bytes: number}[]} files
+ * A function that reports how many bytes of a graph's files there are, and that they are loaded once they all are there.
+ * @param {import("./variant.js").GraphFiles} graph
+ * @param {string} device
  * @param {ProgressCallback} callback
  * @returns {(file: string, loaded: number) => void}
  */
-export function progressOf(files, callback) {
+export function progressOf({ model, data, unpack }, device, callback) {
+  const files = [model, ...data, ...(unpack ? [unpack] : [])];
   const sizes = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const found = new Map();
   const all = files.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -26,6 +28,7 @@ export function progressOf(files, callback) {
     callback({ status: "progress", file, loaded, total, progress: percent(loaded, total) });
     const sum = [...found.values()].reduce((a, b) => a + b, 0);
     callback({ status: "progress_total", loaded: sum, total: all, progress: percent(sum, all) });
+    if (sum === all) callback({ status: "loading", device });
   };
 }
 

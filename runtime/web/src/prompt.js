@@ -11,8 +11,9 @@ import { show } from "./records.js";
 /** @typedef {import("./tokenizer.js").TextTokenizer} TextTokenizer */
 
 /**
- * A prompt's token ids; `second_start` is where the document's part starts, `truncated` whether any text was cut.
- * @typedef {{token_ids: number[], second_start: number, truncated: boolean}} EncodedPair
+ * A prompt's token ids: the instruction's (shared by queries) up to `query_start`, the query's (shared by documents) up
+ * to `second_start`, the document's. `truncated` if any text was cut.
+ * @typedef {{token_ids: number[], query_start: number, second_start: number, truncated: boolean}} EncodedPair
  */
 /**
  * A text's token ids, of which attention sees the first `attended`; `truncated` if its end was cut off.
@@ -68,15 +69,12 @@ export class PromptEncoder {
       prompt.truncation === "longest_first"
         ? longestFirst(before, document.length, this.#room)
         : [this.#room, Math.max(0, this.#room - before)];
-    const start = [
-      ...prompt.prefix_token_ids,
-      ...instruction.slice(0, first),
-      ...query.slice(0, Math.max(0, first - instruction.length)),
-      ...prompt.separator_token_ids,
-    ];
+    const shared = [...prompt.prefix_token_ids, ...instruction.slice(0, first)];
+    const asked = [...query.slice(0, Math.max(0, first - instruction.length)), ...prompt.separator_token_ids];
     return {
-      token_ids: [...start, ...document.slice(0, second), ...prompt.suffix_token_ids],
-      second_start: start.length,
+      token_ids: [...shared, ...asked, ...document.slice(0, second), ...prompt.suffix_token_ids],
+      query_start: shared.length,
+      second_start: shared.length + asked.length,
       truncated: before > first || document.length > second,
     };
   }

@@ -10,17 +10,20 @@ import { BackendError, unpack } from "./errors.js";
 /**
  * @param {import("./open.js").Attempt} attempt
  * @param {import("./engine.js").Setup} setup
+ * @param {import("./web_files.js").RemoteGraph} graph
  * @param {import("./open.js").OpenOptions} options
+ * @param {(file: string, loaded: number) => void} progress
  * @returns {Promise<RunningEngine>}
  * @throws {BackendError} If the worker or its device does not start.
  */
-export async function startWorker({ device, hide }, setup, options) {
+export async function startWorker({ device, hide }, setup, graph, options, progress) {
   const worker = makeWorker();
   /** @type {Map<number, Waiting>} */
   const waiting = new Map();
   let calls = 0;
 
   worker.addEventListener("message", ({ data }) => {
+    if (data.progress) return progress(.../** @type {[string, number]} */ (data.progress));
     const call = waiting.get(data.id);
     waiting.delete(data.id);
     if (data.error) call?.reject(unpack(data.error));
@@ -52,7 +55,7 @@ export async function startWorker({ device, hide }, setup, options) {
   }
 
   try {
-    await call("start", { device, hide, setup, modules: options.modules ?? resolved(device) });
+    await call("start", { device, hide, setup, graph, modules: options.modules ?? resolved(device) });
   } catch (error) {
     worker.terminate();
     throw error;

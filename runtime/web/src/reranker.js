@@ -21,7 +21,7 @@ import { checkCounts, ranking, Scorer } from "./scorer.js";
 export class PairReranker extends Scorer {
   /**
    * @protected
-   * @param {import("./open.js").Platform} platform
+   * @param {import("./open.js").Platform<any>} platform
    * @param {string} source
    * @param {import("./open.js").OpenOptions} options
    */

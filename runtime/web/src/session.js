@@ -7,12 +7,22 @@ import { BackendError, reason } from "./errors.js";
 /** @typedef {import("onnxruntime-common").Tensor} Tensor */
 /** @typedef {"webgpu" | "wasm" | "cpu"} Device */
 /**
- * A graph and the external weights it names: paths in Node, blobs in a browser.
- * @typedef {{model: string | Blob, data: {path: string, data: Blob}[]}} Graph
+ * A graph, the external weights it names, and the graph that computes others of its weights, if any: bytes in a browser,
+ * paths in Node, where weights may be left out, as ONNX Runtime finds them beside the graph.
+ * @typedef {{model: string | Uint8Array, data: {path: string, data: Uint8Array}[],
+ *   unpack: string | Uint8Array | null}} Graph
  */
-/** @typedef {{ids: BigInt64Array, mask: BigInt64Array, types: BigInt64Array, rows: number, width: number}} Batch */
+/**
+ * What goes into a graph, and what comes out.
+ * @typedef {{data: BigInt64Array | Float32Array | Uint16Array, dims: readonly number[]}} Feed
+ * @typedef {{data: Float32Array, dims: readonly number[]}} Output
+ */
 
-const MEMORY = /memory|bad_alloc|allocation failed|OOM/i;
+// Where a graph says that the weights are which its unpack graph computes, one after the other at multiples of so many
+// bytes: as quantize/unpacked.py writes it.
+const UNPACKED = "unpacked_when_loaded";
+const ALIGNED = 64;
+const MEMORY = /\bmemory\b|bad_alloc|allocation failed|OOM/i;
 
 export class Session {
   #ort;
@@ -45,30 +55,29 @@ export class Session {
     /** @type {import("onnxruntime-common").InferenceSession.SessionOptions} */
     const options = { executionProviders: [device], logSeverityLevel: 3 };
     if (threads !== undefined) options.intraOpNumThreads = threads;
-    if (graph.data.length) {
-      options.externalData = await Promise.all(
-        graph.data.map(async ({ path, data }) => ({ path, data: new Uint8Array(await data.arrayBuffer()) })),
-      );
-    }
     try {
-      const session =
-        typeof graph.model === "string"
-          ? await ort.InferenceSession.create(graph.model, options)
-          : await ort.InferenceSession.create(new Uint8Array(await graph.model.arrayBuffer()), options);
-      return new Session(ort, session, device);
+      const { model, data, unpack } = graph;
+      if (unpack === null) return new Session(ort, await load(ort, model, data, options), device);
+      const weights = { path: UNPACKED, data: await unpacked(ort, unpack, data, options) };
+      return new Session(ort, await load(ort, model, [...data, weights], options), device);
     } catch (error) {
       throw failure(`ONNX Runtime cannot load the graph on ${device}`, error);
     }
   }
 
+  /** The graph's inputs. */
+  get inputs() {
+    return this.#session.inputMetadata;
+  }
+
   /**
-   * @param {string} output
-   * @param {Batch} batch
-   * @returns {Promise<{data: Float32Array, dims: readonly number[]}>}
+   * @param {string[]} outputs
+   * @param {Record<string, Feed>} feeds
+   * @returns {Promise<Output[]>} In the order of `outputs`.
    * @throws {BackendError} If the device fails.
    */
-  async run(output, batch) {
-    const turn = this.#last.then(() => this.#run(output, batch));
+  async run(outputs, feeds) {
+    const turn = this.#last.then(() => this.#run(outputs, feeds));
     this.#last = turn.catch(() => undefined);
     return turn;
   }
@@ -80,38 +89,77 @@ export class Session {
   }
 
   /**
-   * @param {string} output
-   * @param {Batch} batch
+   * @param {string[]} outputs
+   * @param {Record<string, Feed>} feeds
    */
-  async #run(output, { ids, mask, types, rows, width }) {
-    const integers = { input_ids: ids, attention_mask: mask, token_type_ids: types };
-    /** @type {Record<string, Tensor>} */
-    const feeds = {};
-    for (const name of this.#session.inputNames) {
-      const data = integers[/** @type {keyof typeof integers} */ (name)];
-      feeds[name] = data ? new this.#ort.Tensor("int64", data, [rows, width]) : this.#emptyCache(name, rows);
-    }
+  async #run(outputs, feeds) {
     try {
-      const { [output]: tensor } = await this.#session.run(feeds, [output]);
-      const found = { data: /** @type {Float32Array} */ (await tensor.getData()), dims: tensor.dims };
-      tensor.dispose();
-      return found;
+      const tensors = Object.entries(feeds).map(([name, feed]) => [name, this.#tensor(feed)]);
+      const found = await this.#session.run(Object.fromEntries(tensors), outputs);
+      return await Promise.all(outputs.map((name) => taken(found[name])));
     } catch (error) {
-      throw failure(`${this.#device} failed on ${rows} rows of ${width} tokens`, error);
+      throw failure(`${this.#device} failed on ${feeds.input_ids.dims.join(" rows of ")} tokens`, error);
     }
   }
 
-  /**
-   * A `past_key_values` input that holds nothing yet.
-   * @param {string} name
-   * @param {number} rows
-   */
-  #emptyCache(name, rows) {
-    const entry = this.#session.inputMetadata.find((input) => input.name === name);
-    if (!entry?.isTensor) throw new BackendError(`the graph wants the unknown input "${name}"; export it again.`);
-    const dims = entry.shape.map((size) => (typeof size === "number" ? size : size === "batch_size" ? rows : 0));
-    return new this.#ort.Tensor(entry.type, entry.type === "float16" ? new Uint16Array(0) : new Float32Array(0), dims);
+  /** @param {Feed} feed */
+  #tensor({ data, dims }) {
+    if (data instanceof Float32Array) return new this.#ort.Tensor("float32", data, dims);
+    return data instanceof Uint16Array
+      ? new this.#ort.Tensor("float16", data, dims)
+      : new this.#ort.Tensor("int64", data, dims);
   }
+}
+
+/**
+ * @param {Ort} ort
+ * @param {string | Uint8Array} model
+ * @param {Graph["data"]} data
+ * @param {import("onnxruntime-common").InferenceSession.SessionOptions} options
+ */
+function load(ort, model, data, options) {
+  // One call, whose two forms are typed apart.
+  return ort.InferenceSession.create(/** @type {string} */ (model), {
+    ...options,
+    ...(data.length ? { externalData: data } : {}),
+  });
+}
+
+/**
+ * The outputs of a graph without inputs, in one block.
+ * @param {Ort} ort
+ * @param {string | Uint8Array} model
+ * @param {Graph["data"]} data
+ * @param {import("onnxruntime-common").InferenceSession.SessionOptions} options
+ */
+async function unpacked(ort, model, data, options) {
+  // Constants all the way: an optimizer would compute everything while loading, in one thread, and keep it.
+  const session = await load(ort, model, data, { ...options, graphOptimizationLevel: "disabled" });
+  const outputs = await session.run({});
+  const pieces = session.outputNames.map((name) => bytesOf(outputs[name]));
+  await session.release();
+  const starts = [0];
+  for (const { length } of pieces) starts.push(starts[starts.length - 1] + ALIGNED * Math.ceil(length / ALIGNED));
+  const block = new Uint8Array(starts[pieces.length]);
+  pieces.forEach((piece, i) => block.set(piece, starts[i]));
+  return block;
+}
+
+/** @param {Tensor} tensor */
+function bytesOf({ data }) {
+  const { buffer, byteOffset, byteLength } = /** @type {Float32Array | Int8Array} */ (data);
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/**
+ * A tensor's values, read once.
+ * @param {Tensor} tensor
+ * @returns {Promise<Output>}
+ */
+async function taken(tensor) {
+  const data = /** @type {Float32Array} */ (await tensor.getData());
+  tensor.dispose();
+  return { data, dims: tensor.dims };
 }
 
 /**

@@ -9,6 +9,11 @@ import { ArtifactError, BackendError, InputError } from "./errors.js";
 /** @typedef {{device: import("./session.js").Device, half: boolean, limited: boolean}} Target half: computes in
  *   float16. limited: in a browser. */
 
+/**
+ * packed: it reads documents behind a prefix that they share. unpack: the graph that computes its weights, if any.
+ * @typedef {{model: FileToFetch, data: FileToFetch[], unpack: FileToFetch | null, packed: boolean}} GraphFiles
+ */
+
 // Transformers.js's name for our int8.
 /** @type {Record<string, string>} */
 const ALIASES = { q8: "int8" };
@@ -22,6 +27,8 @@ const PREFERRED = {
 const LARGEST_FILE = 2 ** 31 - 1;
 // WASM addresses 4 GiB, and activations and rearranged weights need their share.
 const LARGEST_IN_WASM = 2.5 * 2 ** 30;
+// As many times as 4-bit weights, there are those weights and the unpacked ones, which are copied once.
+const UNPACKED_SHARE = 5;
 
 /**
  * @param {Manifest} manifest
@@ -53,21 +60,34 @@ export function chooseVariant(manifest, dtype, target) {
 }
 
 /**
- * The graph of an exit, the files with its weights, and the column of its logits that a width is.
+ * The files of the graph that a device runs: of the exit asked for, and packed where that is faster.
  * @param {Manifest} manifest
  * @param {string} name The variant.
+ * @param {Target} target
+ * @param {number | undefined} layers
+ * @returns {GraphFiles}
+ */
+export function graphFiles(manifest, name, target, layers) {
+  const variant = manifest.variants[name];
+  const data = weights(variant).map((path) => file(manifest, path));
+  if (variant.packed !== null && packs(variant, data, target)) {
+    const unpack = variant.unpack === null ? null : file(manifest, variant.unpack);
+    return { model: file(manifest, variant.packed), data, unpack, packed: true };
+  }
+  const path = (layers !== undefined && variant.exits[layers]) || variant.portable;
+  return { model: file(manifest, path), data, unpack: null, packed: false };
+}
+
+/**
+ * Which of the matryoshka exits is asked for, and which column of its logits the width is.
+ * @param {Manifest} manifest
  * @param {number | undefined} layers
  * @param {number | undefined} dim
- * @returns {{model: FileToFetch, data: FileToFetch[], exit: number, column: number}}
+ * @returns {{exit: number, column: number}}
  * @throws {InputError} For an exit or width that the artifact does not have.
  */
-export function graphFiles(manifest, name, layers, dim) {
-  const { matryoshka } = manifest.scoring;
-  const variant = manifest.variants[name];
-  const exit = choice("layers", layers, matryoshka?.layers);
-  const column = choice("dim", dim, matryoshka?.dims);
-  const path = (layers !== undefined && variant.exits[layers]) || variant.portable;
-  return { model: file(manifest, path), data: weights(variant).map((path) => file(manifest, path)), exit, column };
+export function exitOf({ scoring: { matryoshka } }, layers, dim) {
+  return { exit: choice("layers", layers, matryoshka?.layers), column: choice("dim", dim, matryoshka?.dims) };
 }
 
 /**
@@ -79,6 +99,18 @@ export function file(manifest, name) {
   const entry = manifest.files[name];
   if (!entry) throw new ArtifactError(`reranker.json does not list ${name}; export the artifact again.`);
   return { name, ...entry };
+}
+
+/**
+ * @param {Variant} variant
+ * @param {FileToFetch[]} data
+ * @param {Target} target
+ */
+function packs({ unpack }, data, { device, limited }) {
+  // GPUs are at their best with many whole prompts at once.
+  if (device === "webgpu") return false;
+  const bytes = data.reduce((sum, file) => sum + file.bytes, 0);
+  return unpack === null || !limited || bytes * UNPACKED_SHARE < LARGEST_IN_WASM;
 }
 
 /** @param {Variant} variant */

@@ -6,7 +6,9 @@ import { InputError } from "./errors.js";
 import { hubUrl } from "./hub.js";
 
 /** @typedef {import("./download.js").FileToFetch} FileToFetch */
-/** @typedef {import("./open.js").Files} Files */
+/** @typedef {import("./session.js").Graph} Graph */
+/** @typedef {FileToFetch & {url: string}} RemoteFile */
+/** @typedef {{model: RemoteFile, data: RemoteFile[], unpack: RemoteFile | null}} RemoteGraph */
 
 export const CACHE = "onnxrank";
 
@@ -14,36 +16,46 @@ export const CACHE = "onnxrank";
  * The files of a folder (a URL, or a path that starts with "./", "../" or "/") or of a hub id (owner/name).
  * @param {string} source
  * @param {{revision?: string, hub?: string}} options
- * @returns {Promise<Files>}
+ * @returns {Promise<import("./open.js").Files<RemoteGraph>>}
  * @throws {InputError}
  */
 export async function webFiles(source, { revision, hub }) {
   const base = isUrl(source) ? folderUrl(source, revision) : hubUrl(source, revision, hub);
-  /** @type {Map<string, Promise<Blob>>} */
-  const held = new Map();
   /** @param {string} name */
   const url = (name) => new URL(name, base).href;
+  /** @param {FileToFetch} file */
+  const remote = (file) => ({ ...file, url: url(file.name) });
   return {
     place: isUrl(source) ? base : source,
     manifest: () => downloadText(url("reranker.json")),
-    text: async (file) => (await fetched(url(file.name), file, () => undefined)).text(),
-    graph: async (model, data, progress) => {
-      // Kept until the device works: the next attempt may need the same files.
-      const blobs = [model, ...data].map((file) => {
-        const found = held.get(file.name) ?? fetched(url(file.name), file, (loaded) => progress(file.name, loaded));
-        held.set(file.name, found);
-        found.catch(() => held.delete(file.name));
-        return found;
-      });
-      const [graph, ...weights] = await Promise.all(blobs);
-      return { model: graph, data: weights.map((blob, i) => ({ path: baseName(data[i].name), data: blob })) };
-    },
-    release: () => held.clear(),
+    text: async (file) => new TextDecoder().decode(await fetched(remote(file), () => undefined)),
+    graph: async ({ model, data, unpack }) => ({
+      model: remote(model),
+      data: data.map(remote),
+      unpack: unpack && remote(unpack),
+    }),
+  };
+}
+
+/**
+ * A graph's bytes. Asked for where its device is, so that they are in no second place: a blob of some hundred MB, which
+ * a page could hand to a worker, has no room in private windows.
+ * @param {RemoteGraph} graph
+ * @param {(file: string, loaded: number) => void} progress
+ * @returns {Promise<Graph>}
+ */
+export async function fetchGraph({ model, data, unpack }, progress) {
+  /** @param {RemoteFile} file */
+  const bytes = (file) => fetched(file, (loaded) => progress(file.name, loaded));
+  return {
+    model: await bytes(model),
+    data: await Promise.all(data.map(async (file) => ({ path: baseName(file.name), data: await bytes(file) }))),
+    unpack: unpack && (await bytes(unpack)),
   };
 }
 
 /** @param {string} name */
-export function baseName(name) {
+function baseName(name) {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
@@ -66,23 +78,21 @@ function folderUrl(source, revision) {
 }
 
 /**
- * @param {string} url
- * @param {FileToFetch} file
+ * @param {RemoteFile} file
  * @param {(loaded: number) => void} progress
- * @returns {Promise<Blob>}
  */
-async function fetched(url, file, progress) {
+async function fetched(file, progress) {
   // Private windows and insecure pages have no cache, or refuse it.
   const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
-  const key = new URL(`/.onnxrank/${file.sha256}`, url).href;
+  const key = new URL(`/.onnxrank/${file.sha256}`, file.url).href;
   const known = await cache?.match(key);
   if (known) {
-    const blob = await known.blob();
+    const bytes = new Uint8Array(await known.arrayBuffer());
     progress(file.bytes);
-    return blob;
+    return bytes;
   }
-  const blob = new Blob([await download(url, file, progress)]);
+  const bytes = await download(file.url, file, progress);
   // A full disk is no reason not to score.
-  await cache?.put(key, new Response(blob)).catch(() => undefined);
-  return blob;
+  await cache?.put(key, new Response(bytes)).catch(() => undefined);
+  return bytes;
 }

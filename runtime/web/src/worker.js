@@ -3,10 +3,12 @@
  */
 import { pack } from "./errors.js";
 import { Engine } from "./engine.js";
+import { fetchGraph } from "./web_files.js";
 
 /**
  * modules: addresses of the libraries where no bundler has put them beside this file.
  * @typedef {{device: string, hide: string[], setup: import("./engine.js").Setup,
+ *   graph: import("./web_files.js").RemoteGraph,
  *   modules: {ort: string, tokenizers: string} | null}} Start
  */
 /** @typedef {{id: number, method: string, args: any[]}} Call */
@@ -25,7 +27,7 @@ globalThis.addEventListener("message", async ({ data }) => {
 });
 
 /** @param {Start} message */
-async function start({ device, hide, setup, modules }) {
+async function start({ device, hide, setup, graph, modules }) {
   hideFeatures(hide);
   const [ort, { Tokenizer }] = await Promise.all([
     modules ? import(/* @vite-ignore */ /* webpackIgnore: true */ modules.ort) : runtime(device),
@@ -33,7 +35,8 @@ async function start({ device, hide, setup, modules }) {
       ? import(/* @vite-ignore */ /* webpackIgnore: true */ modules.tokenizers)
       : import("@huggingface/tokenizers"),
   ]);
-  engine = await Engine.create({ ort, Tokenizer }, setup);
+  const files = await fetchGraph(graph, (...progress) => globalThis.postMessage({ progress }));
+  engine = await Engine.create({ ort, Tokenizer }, setup, files);
 }
 
 /** @param {string} device */

@@ -8,10 +8,11 @@ export const ARTIFACTS = fileURLToPath(new URL("../../../build/web/", import.met
 export const WEB = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * A pair's texts, token ids and results; logits and scores by exit, of pairs; score of late interaction.
+ * A pair's texts, token ids and results; logits and scores by exit, of pairs; packed_score, where there is a packed
+ * graph; score of late interaction.
  * @typedef {{query: string, document: string, token_ids: number[], special_token_ids: number[],
  *   query_token_ids?: number[], truncated: boolean, logits?: Record<string, number[]>,
- *   scores?: Record<string, number[]>, score?: number}} Expected
+ *   scores?: Record<string, number[]>, packed_score?: number | null, score?: number}} Expected
  */
 
 /** Their names. */
@@ -50,13 +51,16 @@ export function allowed(variant, scores, device) {
 }
 
 /**
- * The expected scores of one exit, the deepest by default.
+ * The expected scores: of the packed graph where there is one, or of one exit of the portable one, the deepest by
+ * default.
  * @param {Expected[]} entries
- * @param {string} [layers]
+ * @param {{layers?: string, packed?: boolean}} [graph]
  * @returns {number[]}
  */
-export function scoresOf(entries, layers) {
-  return entries.map(({ score, scores = {} }) => score ?? ofExit(scores, layers)[0]);
+export function scoresOf(entries, { layers, packed = true } = {}) {
+  return entries.map(
+    ({ score, scores = {}, packed_score }) => score ?? (packed ? packed_score : null) ?? ofExit(scores, layers)[0],
+  );
 }
 
 /**

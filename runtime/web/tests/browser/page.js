@@ -43,6 +43,19 @@ export async function hideSubgroups(page) {
 }
 
 /**
+ * Leave the packed graphs out of all manifests, so that WASM runs the portable ones.
+ * @param {import("playwright-core").Page} page
+ */
+export async function hidePacked(page) {
+  await page.route("**/reranker.json", async (route) => {
+    const response = await route.fetch();
+    const manifest = await response.json();
+    for (const variant of Object.values(manifest.variants)) Object.assign(variant, { packed: null, unpack: null });
+    await route.fulfill({ response, json: manifest });
+  });
+}
+
+/**
  * Load a model in a page and score pairs, all together, one by one and in batches padded on the left.
  * @param {import("playwright-core").Page} page
  * @param {{name: string, options: object, pairs: [string, string][], late: boolean}} work

@@ -1,11 +1,11 @@
 /**
- * Every family on WASM and on WebGPU, against Python's scores of the same variant: 1 to 600 tokens, batches padded on
- * either side, batch against single.
+ * Every family on WASM and on WebGPU, against Python's scores of the same variant: 1 to 600 tokens, packed, and in
+ * batches padded on either side; batch against single.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { allowed, expectedOf, NAMES, scoresOf } from "../artifacts.js";
-import { hideSubgroups, pages, scoreIn } from "./page.js";
+import { allowed, expectedOf, NAMES, scoresOf, textOf } from "../artifacts.js";
+import { hidePacked, hideSubgroups, pages, scoreIn } from "./page.js";
 
 const open = pages();
 // WebGPU in software takes seconds a shape, and has no float16: a checkpoint of each family and body.
@@ -21,16 +21,19 @@ const LENGTHS = [11, 7, 1];
  * @param {"wasm" | "webgpu"} device
  * @param {string} name
  * @param {string} dtype
+ * @param {boolean} [packed] Where there is a packed graph.
  */
-async function compare(device, name, dtype) {
+async function compare(device, name, dtype, packed = true) {
   const all = expectedOf(name)[dtype];
   const few = LENGTHS.map((place) => all[all.length - place]);
   const entries = device === "webgpu" ? few : [...all.slice(0, 12), ...all.slice(-11)];
-  const scores = scoresOf(entries);
+  const graph = { packed: packed && device === "wasm" };
+  const scores = scoresOf(entries, graph);
   // Of all texts, as few may lie close together.
-  const limit = allowed(dtype, scoresOf(all), device);
+  const limit = allowed(dtype, scoresOf(all, graph), device);
   const page = await open();
   if (device === "webgpu") await hideSubgroups(page);
+  if (!packed) await hidePacked(page);
   const found = await scoreIn(page, {
     name,
     options: { device, dtype },
@@ -48,7 +51,13 @@ async function compare(device, name, dtype) {
 // WASM takes one of the cores.
 describe("wasm", { concurrency: 2 }, () => {
   for (const name of NAMES) {
-    for (const dtype of Object.keys(expectedOf(name))) test(`${name}, ${dtype}`, () => compare("wasm", name, dtype));
+    const { variants } = JSON.parse(textOf(name, "reranker.json"));
+    for (const dtype of Object.keys(expectedOf(name))) {
+      test(`${name}, ${dtype}`, () => compare("wasm", name, dtype));
+      // What differs between families, float32 shows.
+      const both = variants[dtype].packed && (dtype === "fp32" || name === "demo");
+      if (both) test(`${name}, ${dtype}, not packed`, () => compare("wasm", name, dtype, false));
+    }
   }
 });
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { LateInteraction, Reranker } from "../../src/node.js";
-import { chooseVariant } from "../../src/variant.js";
+import { chooseVariant, graphFiles } from "../../src/variant.js";
 import { ARTIFACTS, textOf } from "../artifacts.js";
 
 const DEMO = `${ARTIFACTS}demo`;
@@ -44,7 +44,8 @@ function changed(file, change) {
   for (const name of ["reranker.json", "tokenizer.json", "device_check.json", "golden.json"]) {
     cpSync(join(DEMO, name), join(folder, name));
   }
-  for (const name of ["onnx/model_q4.onnx", "onnx/model_q4.onnx_data"]) cpSync(join(DEMO, name), join(folder, name));
+  const { q4 } = JSON.parse(textOf("demo", "reranker.json")).variants;
+  for (const name of q4.files) cpSync(join(DEMO, name), join(folder, name));
   const path = join(folder, file);
   writeFileSync(path, change(readFileSync(path, "latin1")), "latin1");
   return folder;
@@ -109,6 +110,24 @@ test("a model too large for a browser, from the manifest alone", () => {
   const gpu = /** @type {const} */ ({ device: "webgpu", half: false, limited: true });
   assert.throws(() => chooseVariant(manifest, "fp32", gpu), /takes 2700 MB/);
   assert.throws(() => chooseVariant(manifest, "q4f16", gpu), /no shader-f16/);
+});
+
+test("which graph a device runs", () => {
+  const manifest = JSON.parse(textOf("demo", "reranker.json"));
+  const wasm = /** @type {const} */ ({ device: "wasm", half: false, limited: true });
+  const gpu = /** @type {const} */ ({ device: "webgpu", half: false, limited: true });
+  /** @param {import("../../src/variant.js").Target} target @param {string} dtype */
+  const names = (target, dtype) => {
+    const { model, unpack, packed } = graphFiles(manifest, dtype, target, undefined);
+    return [model.name, unpack?.name, packed];
+  };
+  assert.deepEqual(names(wasm, "int8"), ["onnx/packed_quantized.onnx", undefined, true]);
+  assert.deepEqual(names(wasm, "q4"), ["onnx/packed_q4.onnx", "onnx/unpack_q4.onnx", true]);
+  assert.deepEqual(names(gpu, "q4"), ["onnx/model_q4.onnx", undefined, false]);
+  // Unpacked, it would not fit.
+  manifest.files["onnx/model_q4.onnx_data"].bytes = 600_000_000;
+  assert.deepEqual(names(wasm, "q4"), ["onnx/model_q4.onnx", undefined, false]);
+  assert.deepEqual(names({ ...wasm, limited: false }, "q4"), ["onnx/packed_q4.onnx", "onnx/unpack_q4.onnx", true]);
 });
 
 test("the wrong class", async () => {

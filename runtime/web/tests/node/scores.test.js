@@ -22,7 +22,7 @@ for (const name of NAMES) {
             found = [];
             for (const [query, document] of pairs) found.push((await model.rank(query, [document]))[0].score);
           }
-          const scores = scoresOf(entries, layers);
+          const scores = scoresOf(entries, { layers });
           const worst = Math.max(...scores.map((score, i) => Math.abs(score - found[i])));
           assert.ok(worst <= allowed(variant, scores, "cpu"), `off by ${worst}`);
           assert.equal(model.device, "cpu");
