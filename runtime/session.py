@@ -21,6 +21,8 @@ CPU = "CPUExecutionProvider"
 UNPACKED_TYPES = {"tensor(int8)": np.int8, "tensor(float)": np.float32}
 # Bytes; where ONNX Runtime starts a tensor.
 ALIGNED = 64
+# A container's share of the processors (cgroup v2): microseconds, or "max", in each period.
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 # How much more the longest batch may take than its share of a core's time.
 IMBALANCE = 1.5
 
@@ -37,8 +39,10 @@ class Session:
         self, path: Path, providers: Sequence[Provider], threads: int | None, *, unpack: Path | None = None
     ) -> None:
         """unpack: the graph that computes weights of this one, before it is made; None where it has all of them."""
-        self.cores = (threads or usable_cores()) if tuple(providers) == (CPU,) else 1
-        self._all_cores = Runner(path, providers, threads, unpack=unpack)
+        on_cpu = tuple(providers) == (CPU,)
+        self.cores = (threads or usable_cores()) if on_cpu else 1
+        # ONNX Runtime's own choice is all cores of the machine, whatever a container may use.
+        self._all_cores = Runner(path, providers, self.cores if on_cpu else threads, unpack=unpack)
         self._one_core = Runner(path, providers, 1, lanes=self.cores, unpack=unpack)
 
     def runner(self, batches: Sequence[int]) -> "Runner":
@@ -113,7 +117,8 @@ class Runner:
             self._forget()
         with self._lock:
             if self._session is None:
-                self._session = _make_session(self._path, self._providers, self._threads, self._unpack)
+                unpacking = self._threads and self._threads * self._lanes
+                self._session = _make_session(self._path, self._providers, self._threads, self._unpack, unpacking)
             return self._session
 
     def _forget(self) -> None:
@@ -130,14 +135,19 @@ class Runner:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use; threads of one core share its arithmetic, and count once."""
+    """Return how many cores this process may use; threads of one core share its arithmetic, and count once. A container
+    whose time is limited counts as many cores as that time fills."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     processors = os.sched_getaffinity(0)
     siblings = [Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list") for number in processors]
-    if not all(path.is_file() for path in siblings):
-        return len(processors)
-    return len({path.read_text() for path in siblings})
+    known = all(path.is_file() for path in siblings)
+    cores = len({path.read_text() for path in siblings}) if known else len(processors)
+    if CPU_LIMIT.is_file():
+        microseconds, period = CPU_LIMIT.read_text().split()
+        if microseconds != "max":
+            cores = min(cores, math.ceil(int(microseconds) / int(period)))
+    return cores
 
 
 def check_providers(providers: Sequence[Provider]) -> list[str]:
@@ -153,13 +163,16 @@ def check_providers(providers: Sequence[Provider]) -> list[str]:
     return names
 
 
-def _make_session(path: Path, providers: Sequence[Provider], threads: int | None, unpack: Path | None) -> Any:
+def _make_session(
+    path: Path, providers: Sequence[Provider], threads: int | None, unpack: Path | None, unpacking: int | None
+) -> Any:
+    """unpacking: threads for the graph `unpack`."""
     onnxruntime = _onnxruntime()
     options = _options(threads)
     try:
         if unpack:
             # The session copies what it is handed; until it is made, `arrays` keeps that in place.
-            names, arrays = unpacked(unpack, threads)
+            names, arrays = unpacked(unpack, unpacking)
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
             options.add_external_initializers(names, values)
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))

@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if "PYTEST_XDIST_WORKER" in os.environ:
             options = session._options
-            patch.setattr(session, "_options", lambda threads: options(threads or 1))
+            patch.setattr(session, "_options", lambda threads: options(1))
         yield
 
 

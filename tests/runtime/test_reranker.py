@@ -13,7 +13,7 @@ from onnxrank import Reranker
 from onnxrank.errors import ArtifactError, BackendError, InputError
 from onnxrank.golden import read_golden
 from onnxrank.parity import kendall_tau
-from onnxrank.session import CPU, Runner, Session
+from onnxrank.session import CPU, Runner, Session, usable_cores
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"
@@ -136,6 +136,18 @@ def test_a_batch_alone_has_all_cores_and_batches_of_one_size_have_one_each() -> 
     assert set(alone) == {session._all_cores} and set(shared) == {session._one_core}
     for one_way in (Session(Path("model.onnx"), [CPU], 1), Session(Path("model.onnx"), ["CUDAExecutionProvider"], 4)):
         assert one_way.runner([100] * 20) is one_way._all_cores
+
+
+@pytest.mark.parametrize(("limit", "cores"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 4)])
+def test_a_container_counts_the_cores_that_its_time_fills(
+    limit: str, cores: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {10_000, 10_001, 10_002, 10_003})
+    monkeypatch.setattr("onnxrank.session.CPU_LIMIT", tmp_path / "cpu.max")
+    assert usable_cores() == 4
+    (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    assert usable_cores() == cores
+    assert Session(Path("model.onnx"), [CPU], None).cores == cores
 
 
 @pytest.mark.parametrize(("variant", "tolerance"), [("fp32", 1e-5), ("int8", 0.2), ("q4", 0.2)])
