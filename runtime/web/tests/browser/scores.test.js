@@ -29,8 +29,10 @@ async function compare(device, name, dtype, packed = true) {
   const entries = device === "webgpu" ? few : [...all.slice(0, 12), ...all.slice(-11)];
   const graph = { packed: packed && device === "wasm" };
   const scores = scoresOf(entries, graph);
+  // A model that was trained strays less than random weights do; on WASM, MatMulNBits strayed by 5.4e-3.
+  const trained = name === "demo" && (packed || dtype !== "q4");
   // Of all texts, as few may lie close together.
-  const limit = allowed(dtype, scoresOf(all, graph), device);
+  const limit = Math.min(allowed(dtype, scoresOf(all, graph), device), trained ? 5e-3 : Infinity);
   const page = await open();
   if (device === "webgpu") await hideSubgroups(page);
   if (!packed) await hidePacked(page);
