@@ -15,11 +15,11 @@ from onnx_ir.tape import Tape
 
 from onnxrank.quantize.int8 import SMALLEST_ABSMAX, quantize_int8
 from onnxrank.quantize.weights import MICROSOFT, WeightedNode, static_shape
+from onnxrank.session import ALIGNED
 
 # Where the packed graph says that its int8 weights are. There is no such file: the session is handed them, by name or,
 # in JavaScript, as the file's content.
 NOWHERE = "unpacked_when_loaded"
-ALIGNED = 64
 
 
 def quantize_unpacked(model: ir.Model, *, exclude: str | None = None) -> int:

@@ -19,8 +19,8 @@ from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.methods import METHODS, Blocks
 from onnxrank.quantize.q4 import quantize_q4
-from onnxrank.quantize.unpacked import ALIGNED, NOWHERE, quantize_unpacked, unpack_graph
-from onnxrank.session import CPU, Session
+from onnxrank.quantize.unpacked import NOWHERE, quantize_unpacked, unpack_graph
+from onnxrank.session import ALIGNED, CPU, Session
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.standard_normal((50, 96)).astype(np.float32)

@@ -5,6 +5,7 @@ import { activate } from "./activation.js";
 import { ArtifactError } from "./errors.js";
 import { maxsim } from "./maxsim.js";
 import { PackedScorer } from "./packed.js";
+import { grouped } from "./packing.js";
 import { compare } from "./parity.js";
 import { embed, score } from "./portable.js";
 import { PromptEncoder, TextEncoder } from "./prompt.js";
@@ -200,12 +201,10 @@ export class Engine {
    */
   #encodePairs(pairs, instruction, special_tokens) {
     if (!this.#prompts) throw new Error("an artifact without a prompt reached score");
-    /** @type {Map<string, number[]>} */
-    const byQuery = new Map();
-    pairs.forEach(([query], i) => byQuery.set(query, [...(byQuery.get(query) ?? []), i]));
     /** @type {import("./prompt.js").EncodedPair[]} */
     const encoded = new Array(pairs.length);
-    for (const [query, rows] of byQuery) {
+    for (const rows of grouped(pairs.map(([query]) => query))) {
+      const [query] = pairs[rows[0]];
       const found = this.#prompts.pairs(query, rows.map((i) => pairs[i][1]), instruction, special_tokens);
       rows.forEach((i, row) => (encoded[i] = found[row]));
     }

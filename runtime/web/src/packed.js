@@ -2,7 +2,7 @@
  * Scoring with the packed graph: rows that continue a shared prefix, whose keys and values are computed once. The
  * instruction's are kept across requests, the query's are computed once per request.
  */
-import { paddedBatches, RUN_TOKENS } from "./packing.js";
+import { grouped, paddedBatches, RUN_TOKENS } from "./packing.js";
 
 /** @typedef {import("./prompt.js").EncodedPair} EncodedPair */
 /** @typedef {import("./session.js").Feed} Feed */
@@ -41,16 +41,10 @@ export class PackedScorer {
    * @returns {Promise<Float32Array>}
    */
   async score(pairs, pack_tokens = PACK_TOKENS) {
-    /** @type {Map<string, number[]>} */
-    const byQuery = new Map();
-    pairs.forEach(({ token_ids, second_start }, i) => {
-      const key = token_ids.slice(0, second_start).join();
-      byQuery.set(key, [...(byQuery.get(key) ?? []), i]);
-    });
     const logits = new Float32Array(pairs.length);
     /** @type {number[]} */
     const lone = [];
-    for (const rows of byQuery.values()) {
+    for (const rows of grouped(pairs.map(({ token_ids, second_start }) => token_ids.slice(0, second_start).join()))) {
       const { token_ids, query_start, second_start } = pairs[rows[0]];
       if ((rows.length - 1) * (second_start - query_start) <= RUN_TOKENS) lone.push(...rows);
       else {

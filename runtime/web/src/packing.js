@@ -2,6 +2,22 @@
 export const RUN_TOKENS = 16;
 
 /**
+ * The indices of equal keys, in the order in which the keys first occur.
+ * @param {string[]} keys
+ * @returns {number[][]}
+ */
+export function grouped(keys) {
+  /** @type {Map<string, number[]>} */
+  const groups = new Map();
+  keys.forEach((key, i) => {
+    const group = groups.get(key);
+    if (group) group.push(i);
+    else groups.set(key, [i]);
+  });
+  return [...groups.values()];
+}
+
+/**
  * Group indices, longest first, so that rows x longest row is at most `budget` (or the group has one row) and padding
  * and runs together cost least.
  * @param {number[]} lengths

@@ -27,7 +27,7 @@ const PREFERRED = {
 const LARGEST_FILE = 2 ** 31 - 1;
 // WASM addresses 4 GiB, and activations and rearranged weights need their share.
 const LARGEST_IN_WASM = 2.5 * 2 ** 30;
-// As many times as 4-bit weights, there are those weights and the unpacked ones, which are copied once.
+// What a 4-bit model takes that is unpacked, in multiples of its files: those, and the 8-bit weights twice.
 const UNPACKED_SHARE = 5;
 
 /**
