@@ -115,10 +115,8 @@ def _alone(name: str) -> dict[str, float]:
 
 
 def _describe(engine: Engine) -> dict[str, Any]:
-    return {
-        "settings": engine.settings,
-        "weights_megabytes": round(sum(path.stat().st_size for path in engine.weights) / 1e6, 1),
-    }
+    sizes = [file.stat().st_size for path in engine.weights for file in path.parent.glob(path.name)]
+    return {"settings": engine.settings, "weights_megabytes": round(sum(sizes) / 1e6, 1)}
 
 
 def _write(results: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"
 class Engine:
     """A worker's command (see peers/worker.py).
 
-    environment: its folder in build/peers; this one by default. weights: files of which the size is reported.
+    environment: its folder in build/peers; this one by default. weights: files of which the size is reported, as
+    patterns.
     shares_prefix: whether tokens that documents share are computed once. growth: whether it is in the sweeps.
     """
 
@@ -41,7 +42,7 @@ def _ours(variant: str, suffix: str) -> Engine:
         module="benchmarks.ours_worker",
         arguments=(str(ARTIFACT), variant),
         settings="Reranker.score of texts, automatic packing; the instruction's cache is warm, the query's is not",
-        weights=(ARTIFACT / f"onnx/model{suffix}.onnx_data",),
+        weights=(ARTIFACT / f"onnx/model{suffix}.onnx_data*",),
         shares_prefix=True,
         growth=True,
     )

@@ -44,7 +44,7 @@ export class Session {
 
   /**
    * @param {Ort} ort
-   * @param {Graph} graph
+   * @param {Graph} graph Its bytes of weights are gone afterwards.
    * @param {Device} device
    * @param {number | undefined} threads
    * @returns {Promise<Session>}
@@ -57,9 +57,12 @@ export class Session {
     if (threads !== undefined) options.intraOpNumThreads = threads;
     try {
       const { model, data, unpack } = graph;
-      if (unpack === null) return new Session(ort, await load(ort, model, data, options), device);
-      const weights = { path: UNPACKED, data: await unpacked(ort, unpack, data, options) };
-      return new Session(ort, await load(ort, model, [...data, weights], options), device);
+      const weights = [...data];
+      if (unpack !== null) weights.push({ path: UNPACKED, data: await unpacked(ort, unpack, data, options) });
+      const session = await load(ort, model, weights, options);
+      // ONNX Runtime has copied them.
+      for (const file of weights) free(file.data);
+      return new Session(ort, session, device);
     } catch (error) {
       throw failure(`ONNX Runtime cannot load the graph on ${device}`, error);
     }
@@ -141,8 +144,22 @@ async function unpacked(ort, model, data, options) {
   const starts = [0];
   for (const { length } of pieces) starts.push(starts[starts.length - 1] + ALIGNED * Math.ceil(length / ALIGNED));
   const block = new Uint8Array(starts[pieces.length]);
-  pieces.forEach((piece, i) => block.set(piece, starts[i]));
+  pieces.forEach((piece, i) => {
+    block.set(piece, starts[i]);
+    free(piece);
+  });
   return block;
+}
+
+/**
+ * Give back memory at once, where it would wait for a garbage collection that sees no need: sent away, to nobody.
+ * @param {Uint8Array} bytes All of a buffer, which is not used again.
+ */
+function free({ buffer }) {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  port1.postMessage(null, [/** @type {ArrayBuffer} */ (buffer)]);
+  port1.close();
 }
 
 /** @param {Tensor} tensor */

@@ -11,6 +11,7 @@ import { hubUrl } from "./hub.js";
 /** @typedef {{model: RemoteFile, data: RemoteFile[], unpack: RemoteFile | null}} RemoteGraph */
 
 export const CACHE = "onnxrank";
+const PIECE = 2 ** 20;
 
 /**
  * The files of a folder (a URL, or a path that starts with "./", "../" or "/") or of a hub id (owner/name).
@@ -93,6 +94,20 @@ async function fetched(file, progress) {
   }
   const bytes = await download(file.url, file, progress);
   // A full disk is no reason not to score.
-  await cache?.put(key, new Response(bytes)).catch(() => undefined);
+  await cache?.put(key, new Response(streamOf(bytes))).catch(() => undefined);
   return bytes;
+}
+
+/**
+ * Piece by piece: a response that is made of bytes copies them all.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
+function streamOf(bytes) {
+  let sent = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (sent === bytes.length) controller.close();
+      else controller.enqueue(bytes.subarray(sent, (sent = Math.min(sent + PIECE, bytes.length))));
+    },
+  });
 }

@@ -6,6 +6,7 @@ import { maxsim } from "../../src/maxsim.js";
 import { paddedBatches } from "../../src/packing.js";
 import { compare, kendallTau } from "../../src/parity.js";
 import { longestFirst } from "../../src/prompt.js";
+import { Session } from "../../src/session.js";
 
 test("batches", () => {
   const lengths = [30, 31, 5, 600, 30, 300, 7, 64, 64, 64];
@@ -48,4 +49,31 @@ test("parity is no parity where a score is no number", () => {
   assert.equal(found.worst_tokens, 2);
   assert.equal(compare(pairs, [1, 2], [2, 1], (x) => Float32Array.from(x)).top1_agreement, 0);
   assert.deepEqual([kendallTau([1, 2, 3], [4, 5, 6]), kendallTau([1, 2, 3], [6, 5, 4]), kendallTau([1, 1], [2, 3])], [1, -1, 1]);
+});
+
+test("unpacked weights stand where the graph expects them, and loading gives their memory back", async () => {
+  const outputs = { first: new Int8Array(70).fill(1), second: new Float32Array(3).fill(2) };
+  /** What ONNX Runtime was handed at each load. @type {{path: string, data: Uint8Array}[][]} */
+  const loads = [];
+  /** @type {Uint8Array[]} */
+  const copies = [];
+  const ort = {
+    env: {},
+    InferenceSession: {
+      create: async (/** @type {unknown} */ _, /** @type {any} */ { externalData }) => {
+        loads.push(externalData);
+        copies.push(externalData[externalData.length - 1].data.slice());
+        const run = async () => Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, { data }]));
+        return { outputNames: Object.keys(outputs), run, release: async () => undefined };
+      },
+    },
+  };
+  const bytes = new Uint8Array(10);
+  const graph = { model: bytes, data: [{ path: "a", data: new Uint8Array(5) }], unpack: bytes };
+  await Session.create(/** @type {any} */ (ort), graph, "wasm", undefined);
+  assert.deepEqual(loads.map((files) => files.map(({ path }) => path)), [["a"], ["a", "unpacked_when_loaded"]]);
+  assert.deepEqual([copies[1].length, copies[1][69], copies[1][70]], [192, 1, 0]);
+  assert.deepEqual([...new Float32Array(copies[1].buffer, 128, 3)], [2, 2, 2]);
+  const freed = [...loads[1].map(({ data }) => data), outputs.first, outputs.second];
+  assert.deepEqual(freed.map(({ byteLength }) => byteLength), [0, 0, 0, 0]);
 });
