@@ -33,10 +33,11 @@ class DecoderInputs:
     """What the layers need from the graph's inputs.
 
     token_ids: int64 [batch, sequence], right-padded. seqlens_k: int32 [batch], last key's index.
-    total_length: int32 scalar, keys in all. Both are None in the packed graph, which has its own attention.
+    total_length: int32 scalar, keys in all. Both are a lone row's in the packed graph.
     position_ids and attention_bias: None where GroupQueryAttention's own positions and causal mask are right.
     past: each layer's (key, value) inputs; empty where there is no KV cache.
     present_length: int64 [1], tokens of each row whose keys and values are wanted; None where all or none are.
+    grouped_from: int64 [1], the length from which a lone row takes GroupQueryAttention; None where all rows do.
     select: keeps the positions to score, [batch, sequence, n] -> [scored, n]; None keeps all of them.
     """
 
@@ -47,6 +48,7 @@ class DecoderInputs:
     attention_bias: ir.Value | None
     past: list[tuple[ir.Value, ir.Value]]
     present_length: ir.Value | None
+    grouped_from: ir.Value | None
     select: Callable[[ir.Value, str], ir.Value] | None
 
 
@@ -72,6 +74,7 @@ def portable_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
         attention_bias=None,
         past=[],
         present_length=None,
+        grouped_from=None,
         select=lambda x, name: b.op("GatherND", x, last_column, batch_dims=1, name=name),
     )
 
@@ -79,11 +82,13 @@ def portable_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
 def packed_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
     """Rows of similar length, padded on the right, that continue one shared past, which all of them see.
 
-    GroupQueryAttention takes one row alone, so seqlens_k is that row's.
+    GroupQueryAttention takes one row alone, so seqlens_k is that row's. Only from grouped_from tokens on: ONNX Runtime
+    Web computes it several times slower than plain products.
     """
     input_ids = b.input("input_ids", INT64, ["documents", "length"])
     last_index = b.input("last_index", INT64, ["documents"])
     present_length = b.input("present_length", INT64, [1])
+    grouped_from = b.input("grouped_from", INT64, [1])
     past = _past(b, cache, [cache.heads, "past_sequence_length", cache.head_dim])
     scalar, one = _scalar_shape(b), b.constant(1, "one")
     start = b.op("Reshape", b.op("Shape", past[0][0], start=1, end=2), scalar, name="first_position")
@@ -99,6 +104,7 @@ def packed_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
         attention_bias=None,
         past=past,
         present_length=present_length,
+        grouped_from=grouped_from,
         select=lambda x, name: b.op("GatherND", x, last_column, batch_dims=1, name=name),
     )
 
@@ -134,6 +140,7 @@ def lm_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
         attention_bias=b.op("Expand", bias, shape, name="attention_bias"),
         past=past,
         present_length=None,
+        grouped_from=None,
         select=None,
     )
 

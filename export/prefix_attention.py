@@ -2,7 +2,7 @@
 
 All texts' queries meet the prefix in one matrix product, and each text its own keys in a batched one; one softmax runs
 over both. Nothing is computed between the texts, and the prefix is not copied for each of them. A text that comes
-alone may be long, and takes GroupQueryAttention, which never holds the square of its length.
+alone may be long, and then takes GroupQueryAttention, which never holds the square of its length.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,9 @@ class PrefixAttention:
         self.sizes = b.op("Concat", self.prefix, length, axis=0, name="prefix_and_own")
         self.output_shape = b.op("Concat", kv, documents, group, length, size, axis=0, name="heads_first")
         self.kept = b.op("Add", self.prefix, inputs.present_length, name="end_of_present")
-        self.alone = b.op("Equal", documents, b.constant([1], "axis_1"), name="alone")
-        masks = b.choose(self.alone, self._no_mask, partial(self._causal_mask, length), "mask")
+        alone = b.op("Equal", documents, b.constant([1], "axis_1"))
+        self.long = b.op("And", alone, b.op("GreaterOrEqual", length, inputs.grouped_from), name="long_and_alone")
+        masks = b.choose(self.long, self._no_mask, partial(self._causal_mask, length), "mask")
         self.mask = masks["mask"]
 
     def __call__(
@@ -49,7 +50,7 @@ class PrefixAttention:
         documents, present_length, head_dim], the keys rotated.
         """
         arguments = query, key, value, layer, name
-        return self.b.choose(self.alone, partial(self._one, *arguments), partial(self._several, *arguments), name)
+        return self.b.choose(self.long, partial(self._one, *arguments), partial(self._several, *arguments), name)
 
     def _one(self, query: ir.Value, key: ir.Value, value: ir.Value, layer: int, name: str) -> Mapping[str, ir.Value]:
         b = self.b

@@ -71,7 +71,12 @@ def test_portable_is_pytorch_on_either_padding_side(folder: Path, tmp_path: Path
             np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
-def test_packed_is_pytorch_one_by_one(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("grouped_from", [1, 65, 10_000])
+def test_packed_is_pytorch_one_by_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped_from: int
+) -> None:
+    """Whichever attention takes a text that comes alone."""
+    monkeypatch.setattr("onnxrank.packed.GROUPED_FROM", grouped_from)
     instruction, query, *documents = random_ids((20, 9, *LENGTHS), seed=1)
     expected = torch_logits(folder, [instruction + query + d for d in documents], YES, NO)
     checkpoint = Checkpoint.open(folder)

@@ -53,7 +53,7 @@ export class Engine {
     const { prompt, texts, late_interaction, kv_cache } = setup.scoring;
     this.#setup = setup;
     this.#session = session;
-    if (setup.packed && kv_cache) this.#packed = new PackedScorer(session, kv_cache);
+    if (setup.packed && kv_cache) this.#packed = new PackedScorer(session, kv_cache, setup.device);
     if (prompt) {
       this.#prompts = new PromptEncoder(tokenizer, prompt, setup.max_length);
       // The proof's pairs are cut as the artifact cuts them, whatever the caller's limit.
