@@ -4,7 +4,7 @@ VENV := .venv/bin
 TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 
-.PHONY: help demo test peers check types bench bench-quick bench-exports clean
+.PHONY: help demo test web peers setup check types bench bench-quick bench-exports clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -27,6 +27,8 @@ web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the m
 peers: .venv-peers/ready ## Run the families on transformers 4, and our artifacts in optimum, sentence-transformers and PyLate
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/peers
+
+setup: .venv/ready .venv-peers/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
 
 check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .

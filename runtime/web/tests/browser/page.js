@@ -56,7 +56,8 @@ export async function hidePacked(page) {
 }
 
 /**
- * Load a model in a page and score pairs, all together, one by one and in batches padded on the left.
+ * Load a model in a page and score pairs, all together, and all but the longest, which is the last, one by one and in
+ * batches padded on the left: the longest has a batch of its own in any case, and no padding.
  * @param {import("playwright-core").Page} page
  * @param {{name: string, options: object, pairs: [string, string][], late: boolean}} work
  * @returns {Promise<{device: string, notes: string[], together: number[], alone: number[], left: number[]}>}
@@ -69,24 +70,23 @@ export function scoreIn(page, work) {
     const result = { together: [], alone: [], left: [] };
     /** The protected engine is what pads on the left. @type {any} */
     let model;
+    const most = pairs.slice(0, -1);
     if (late) {
       model = await LateInteraction.from_pretrained(source, options);
-      for (const [query, document] of pairs) result.alone.push((await model.rank(query, [document]))[0].score);
-      const [[query]] = pairs;
-      const texts = pairs.filter((pair) => pair[0] === query).map((pair) => pair[1]);
-      const hits = await model.rank(query, texts);
-      const engine = model.opened().engine;
-      const { scores } = await engine.late(query, texts, { pad_left: true });
-      const indices = pairs.flatMap((pair, i) => (pair[0] === query ? [i] : []));
-      result.together = [...result.alone];
-      result.left = [...result.alone];
-      for (const hit of hits) result.together[indices[hit.corpus_id]] = hit.score;
-      indices.forEach((index, i) => (result.left[index] = scores[i]));
+      for (const [query, document] of most) result.alone.push((await model.rank(query, [document]))[0].score);
+      const [query] = pairs[pairs.length - 1];
+      const first = pairs.findIndex((pair) => pair[0] === query);
+      const texts = pairs.slice(first).map((pair) => pair[1]);
+      const { engine } = model.opened();
+      const { scores } = await engine.late(query, texts.slice(0, -1), { pad_left: true });
+      result.left = [...result.alone.slice(0, first), ...scores];
+      result.together = result.alone.slice(0, first);
+      for (const hit of await model.rank(query, texts)) result.together[first + hit.corpus_id] = hit.score;
     } else {
       model = await Reranker.from_pretrained(source, options);
       result.together = [...(await model.predict(pairs))];
-      for (const pair of pairs) result.alone.push((await model.predict([pair]))[0]);
-      result.left = [...(await model.opened().engine.score(pairs, { pad_left: true })).scores];
+      for (const pair of most) result.alone.push((await model.predict([pair]))[0]);
+      result.left = [...(await model.opened().engine.score(most, { pad_left: true })).scores];
     }
     await model.dispose();
     return { ...result, device: model.device, notes: model.notes };

@@ -44,8 +44,10 @@ async function compare(device, name, dtype, packed = true) {
   });
   await page.close();
   assert.deepEqual([found.device, found.notes], [device, []]);
+  const lengths = [found.together, found.alone, found.left].map((each) => each.length);
+  assert.deepEqual(lengths, [scores.length, scores.length - 1, scores.length - 1]);
   for (const way of /** @type {const} */ (["together", "alone", "left"])) {
-    const worst = Math.max(...scores.map((score, i) => Math.abs(score - found[way][i])));
+    const worst = Math.max(...found[way].map((score, i) => Math.abs(score - scores[i])));
     assert.ok(worst <= limit, `${way}: off by ${worst}`);
   }
 }
