@@ -52,6 +52,25 @@ def record(
         "options": dict(options),
         "pairs": [write(pair) for pair in pairs],
     }
+    try:
+        golden = read(Golden, ask(request, done))
+    except OracleError as error:
+        raise CheckpointError(
+            f"PyTorch cannot score {checkpoint} ({error}); check the checkpoint with transformers."
+        ) from error
+    if "scripts" not in options:
+        return golden
+    opened = Checkpoint.open(folder)
+    plan = FAMILIES[family].plan(opened, read_tokenizer(folder), FamilyOptions.of(options))
+    return Vocabulary.of(opened, plan.scoring, str(options["scripts"]).split(",")).golden(golden)
+
+
+class OracleError(Exception):
+    """The oracle's process gave no answer."""
+
+
+def ask(request: Mapping[str, Any], done: Done) -> Any:
+    """Return what `score_request` returns, from a process of its own."""
     command = [sys.executable, "-m", "onnxrank.export.oracle"]
     with (
         # A file, not a pipe: nobody would read a pipe while the answers are read.
@@ -76,24 +95,15 @@ def record(
         complaints.seek(0)
         problem = complaints.read().strip()
     if process.returncode != 0 or answer is None:
-        reason = problem.splitlines()[-1] if problem else f"exit status {process.returncode}"
-        raise CheckpointError(f"PyTorch cannot score {checkpoint} ({reason}); check the checkpoint with transformers.")
-    golden = read(Golden, answer)
-    if "scripts" not in options:
-        return golden
-    opened = Checkpoint.open(folder)
-    plan = FAMILIES[family].plan(opened, read_tokenizer(folder), FamilyOptions.of(options))
-    return Vocabulary.of(opened, plan.scoring, str(options["scripts"]).split(",")).golden(golden)
+        raise OracleError(problem.splitlines()[-1] if problem else f"exit status {process.returncode}")
+    return answer
 
 
-def _serve() -> None:
-    """Read a request from standard input; write a line per scored pair, then the golden scores."""
+def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
+    """Return the golden scores that a request of `record` asks for; `done(1)` is called after each pair."""
     import torch
     import transformers
 
-    request = json.load(sys.stdin)
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     reference = reference_of(Path(request["folder"]), request["family"], FamilyOptions.of(request["options"]))
     pairs = []
     with torch.inference_mode():
@@ -103,10 +113,23 @@ def _serve() -> None:
             if logits is not None:
                 logits = reference.score(query_ids, token_ids)
             pairs.append({**asked, "query_token_ids": query_ids, "token_ids": token_ids, "logits": logits})
-            sys.stdout.write("{}\n")
-            sys.stdout.flush()
+            done(1)
     oracle = {"torch": torch.__version__, "transformers": transformers.__version__, "dtype": "float32"}
-    sys.stdout.write(json.dumps({"oracle": oracle, "pairs": pairs}) + "\n")
+    return {"oracle": oracle, "pairs": pairs}
+
+
+def _serve() -> None:
+    """Read a request from standard input; write a line per scored pair, then the answer."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    _tell(score_request(json.load(sys.stdin), lambda n: _tell({})))
+
+
+def _tell(message: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference:

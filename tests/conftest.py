@@ -9,17 +9,23 @@ import pytest
 from filelock import FileLock
 
 from onnxrank import session
+from onnxrank.export import oracle
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
+from tests.exports import score_here
 from tests.stand_in_hub import StandInHub
 from tests.tiny import write_tiny
 
 BUILD = Path(__file__).parent.parent / "build"
+ASK = oracle.ask
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # One process exports the demo, which takes a minute, while the other has tests that do without.
+    items.sort(key=lambda item: "demo_artifact" in getattr(item, "fixturenames", ()))
+    items.insert(0, items.pop())
     if "network" in config.getoption("markexpr"):
         return
     for item in items:
@@ -35,6 +41,20 @@ def one_thread() -> Iterator[None]:
             options = session._options
             patch.setattr(session, "_options", lambda threads: options(1))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def oracle_at_hand() -> Iterator[None]:
+    """PyTorch scores in the tests' own process; the commands that they run still start one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(oracle, "ask", score_here)
+        yield
+
+
+@pytest.fixture
+def oracle_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch in a process of its own, as exports have it."""
+    monkeypatch.setattr(oracle, "ask", ASK)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from onnxrank.export.cli import app as export_app
 from onnxrank.export.exporter import export
 from onnxrank.export.golden_pairs import PAIRS
 from onnxrank.export.options import FamilyOptions, Options
+from onnxrank.export.oracle import record
 from onnxrank.export.sources import locate
 from onnxrank.golden import read_golden
 from onnxrank.manifest import Manifest, read_manifest
@@ -86,11 +87,20 @@ def test_the_folder_is_what_transformers_js_looks_for(demo_artifact: Path) -> No
     assert not (demo_artifact / "evaluation.jsonl").exists()
 
 
+@pytest.mark.usefixtures("oracle_process")
 def test_pytorch_can_be_asked_again(demo_artifact: Path) -> None:
     golden = read_golden(demo_artifact)
     again = repeat_oracle(read_manifest(demo_artifact), golden, "demo")
     assert [pair.token_ids for pair in again.pairs] == [pair.token_ids for pair in golden.pairs]
     assert again.scored[0].logits == pytest.approx(golden.scored[0].logits)
+
+
+@pytest.mark.usefixtures("oracle_process")
+def test_what_pytorch_cannot_load_is_said(checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps({**config, "num_hidden_layers": "three"}))
+    with pytest.raises(RerankError, match=r"^PyTorch cannot score .*checkpoint \(.*three.*\); check the ch"):
+        record(str(checkpoint), family="qwen3-reranker", pairs=[], options={})
 
 
 def test_lm_head_scores_like_the_folded_head(demo_artifact: Path, checkpoint: Path, tmp_path: Path) -> None:

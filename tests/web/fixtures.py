@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import onnxrank.export.oracle
 import onnxrank.export.save
 import onnxrank.tolerances
 from onnxrank import LateInteraction
@@ -33,6 +34,7 @@ from onnxrank.progress import progress
 from onnxrank.prompt import PromptEncoder
 from onnxrank.quantize.variants import VARIANTS
 from onnxrank.session import CPU, Session
+from tests.exports import score_here
 from tests.tiny_families import TINY, TINY_TOLERANCES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -98,6 +100,7 @@ def _stamp() -> str:
 def _write(name: str, folder: Path) -> str:
     onnxrank.tolerances.TOLERANCES.update(TINY_TOLERANCES)
     onnxrank.export.save.FILE_BYTES = SPLIT_BYTES if name == SPLIT else FILE_BYTES
+    onnxrank.export.oracle.ask = score_here
     artifact, checkpoint = folder / name, folder / "checkpoints" / name
     shutil.rmtree(checkpoint, ignore_errors=True)
     variants = tuple(variant for variant, spec in VARIANTS.items() if name in HALF or not spec.half)
