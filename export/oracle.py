@@ -90,7 +90,8 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
         answer = None
         for line in process.stdout:
             answer = json.loads(line)
-            done(1)
+            if not answer:
+                done(1)
         process.wait()
         complaints.seek(0)
         problem = complaints.read().strip()
