@@ -76,12 +76,16 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	apt-get update -qq
 	apt-get install -y -qq chromium
 
-.venv-peers/ready: tests/peers/requirements.txt tests/peers/requirements-no-deps.txt
+# Not while .venv is made: both build the package in this folder.
+.venv-peers/ready: .venv-peers/packages | .venv/ready
+	.venv-peers/bin/pip install -q --no-deps -e .
+	@touch $@
+
+.venv-peers/packages: tests/peers/requirements.txt tests/peers/requirements-no-deps.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install -q torch==2.13.0
 	.venv-peers/bin/pip install -q -r tests/peers/requirements.txt
 	.venv-peers/bin/pip install -q --no-deps -r tests/peers/requirements-no-deps.txt
-	.venv-peers/bin/pip install -q --no-deps -e .
 	@touch $@
 
 # The tokenizers of all Qwen3 models and of mmBERT, for tests that need the real ones and for benchmarks.

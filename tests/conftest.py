@@ -12,6 +12,7 @@ from onnxrank import session
 from onnxrank.export import oracle
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
+from onnxrank.export.oracle import ask
 from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 from tests.exports import score_here
@@ -19,13 +20,13 @@ from tests.stand_in_hub import StandInHub
 from tests.tiny import write_tiny
 
 BUILD = Path(__file__).parent.parent / "build"
-ASK = oracle.ask
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # One process exports the demo, which takes a minute, while the other has tests that do without.
-    items.sort(key=lambda item: "demo_artifact" in getattr(item, "fixturenames", ()))
-    items.insert(0, items.pop())
+    demo = [item for item in items if "demo_artifact" in getattr(item, "fixturenames", ())]
+    others = [item for item in items if item not in demo]
+    items[:] = [*demo[:1], *others, *demo[1:]]
     if "network" in config.getoption("markexpr"):
         return
     for item in items:
@@ -54,7 +55,7 @@ def oracle_at_hand() -> Iterator[None]:
 @pytest.fixture
 def oracle_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch in a process of its own, as exports have it."""
-    monkeypatch.setattr(oracle, "ask", ASK)
+    monkeypatch.setattr(oracle, "ask", ask)
 
 
 @pytest.fixture(scope="session")

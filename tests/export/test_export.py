@@ -93,6 +93,9 @@ def test_pytorch_can_be_asked_again(demo_artifact: Path) -> None:
     again = repeat_oracle(read_manifest(demo_artifact), golden, "demo")
     assert [pair.token_ids for pair in again.pairs] == [pair.token_ids for pair in golden.pairs]
     assert again.scored[0].logits == pytest.approx(golden.scored[0].logits)
+    counted: list[int] = []
+    record("demo", family="qwen3-reranker", pairs=golden.pairs[:3], options={}, done=counted.append)
+    assert counted == [1, 1, 1]
 
 
 @pytest.mark.usefixtures("oracle_process")

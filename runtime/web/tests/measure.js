@@ -1,7 +1,6 @@
 /**
  * Time to the first score, of 50 short documents and of one of 300 tokens, and peak memory, in Node and in Chromium on
- * WASM:
- * `node tests/measure.js FOLDER DTYPE [THREADS]`.
+ * WASM: `node tests/measure.js FOLDER DTYPE [THREADS]`.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
