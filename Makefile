@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
+ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
 .PHONY: help demo test web peers setup check types bench bench-quick bench-exports clean
 
@@ -37,7 +38,7 @@ check: .venv/ready types ## Lint, formatting and types
 # mypy does not follow the editable install's mapping of folders to packages: give it the layout as links.
 types: .venv/ready
 	rm -rf build/types && mkdir -p build/types/onnxrank
-	ln -s $(addprefix ../../../,$(wildcard runtime/*.py) runtime/py.typed export quantize) build/types/onnxrank/
+	ln -s $(addprefix ../../../,$(wildcard runtime/*.py) $(ROOMS) runtime/py.typed export quantize) build/types/onnxrank/
 	$(VENV)/mypy -p onnxrank
 	$(VENV)/mypy tests
 	$(VENV)/mypy -p benchmarks

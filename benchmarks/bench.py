@@ -18,8 +18,8 @@ from benchmarks.preparation import prepare
 from benchmarks.rounds import Answer, Worker, all_started, in_turns, started
 from benchmarks.summary import summarize
 from benchmarks.workloads import LONG_DOCUMENT, W1, W2, W3, write_workloads
-from onnxrank.console import say, warn
-from onnxrank.manifest import read_manifest
+from onnxrank.artifact.manifest import read_manifest
+from onnxrank.cli.console import say, warn
 
 OUT = Path("build/bench")
 WORKLOADS = OUT / "workloads.json"

@@ -17,15 +17,15 @@ import typer
 from benchmarks.full_size_encoders import checkpoint
 from benchmarks.long_text import FILLER, QUERY
 from benchmarks.timing import medians
-from onnxrank.console import show_json
+from onnxrank.artifact.manifest import Manifest
+from onnxrank.artifact.schema import write
+from onnxrank.cli.console import show_json
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
-from onnxrank.export.sources import locate
-from onnxrank.manifest import Manifest
 from onnxrank.progress import progress
+from onnxrank.proof.tolerances import TOLERANCES, Tolerance
 from onnxrank.reranker import Reranker
-from onnxrank.schema import write
-from onnxrank.tolerances import TOLERANCES, Tolerance
 
 TIMED = ("int8", "fp32")
 TOKENS = (128, 512)

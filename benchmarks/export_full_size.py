@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 
 from benchmarks.full_size import write_checkpoint
-from onnxrank.console import show_json
+from onnxrank.artifact.schema import write
+from onnxrank.cli.console import show_json
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
-from onnxrank.export.sources import locate
 from onnxrank.progress import progress
-from onnxrank.schema import write
 
 
 def main(

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.rounds import Worker
 from benchmarks.summary import tokens
 from benchmarks.workloads import LONG_DOCUMENT, W1, W2
-from onnxrank.console import warn
+from onnxrank.cli.console import warn
 
 DOCUMENTS = (10, 30, 100, 300, 1000)
 TOKENS = (16, 32, 64, 128, 256, 512)

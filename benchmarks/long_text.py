@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from benchmarks.timing import medians
-from onnxrank.console import show_json
+from onnxrank.cli.console import show_json
 from onnxrank.reranker import Reranker
 
 LENGTHS = (512, 2048, 8192, 32768)
@@ -85,11 +85,11 @@ def against_torch(artifact: Path, variant: str, checkpoint: Path, repeats: int) 
     import torch
     import transformers
 
-    from onnxrank.artifact import TOKENIZER
-    from onnxrank.manifest import read_manifest
-    from onnxrank.portable import score
-    from onnxrank.prompt import PromptEncoder
-    from onnxrank.session import CPU, Session
+    from onnxrank.artifact.manifest import read_manifest
+    from onnxrank.artifact.opening import TOKENIZER
+    from onnxrank.engine.padded import score
+    from onnxrank.engine.session import CPU, Session
+    from onnxrank.text.prompt import PromptEncoder
 
     manifest = read_manifest(artifact)
     prompt = manifest.scoring.prompt
@@ -122,10 +122,10 @@ def blocks_against_dense(length: int, repeats: int) -> dict[str, float]:
     """
     import onnx_ir as ir
 
-    from onnxrank.export.decoder_inputs import FLOAT, MASKED
-    from onnxrank.export.encoder_inputs import EncoderInputs, encoder_inputs, multi_head_attention
-    from onnxrank.export.graph import GraphBuilder
-    from onnxrank.export.sliding_attention import SlidingAttention
+    from onnxrank.export.graph.builder import GraphBuilder
+    from onnxrank.export.graph.decoder_inputs import FLOAT, MASKED
+    from onnxrank.export.graph.encoder_inputs import EncoderInputs, encoder_inputs, multi_head_attention
+    from onnxrank.export.graph.sliding_attention import SlidingAttention
 
     def blocks(b: GraphBuilder, inputs: EncoderInputs) -> Callable[..., ir.Value]:
         return SlidingAttention(b, inputs, heads=HEADS, head_dim=HEAD_DIM, window=WINDOW, masked_row=None)

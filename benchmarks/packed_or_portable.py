@@ -12,11 +12,11 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.timing import medians
-from onnxrank.console import show_table
-from onnxrank.manifest import read_manifest
-from onnxrank.packed import packed_scorer
-from onnxrank.portable import score as score_portable
-from onnxrank.session import CPU, Session
+from onnxrank.artifact.manifest import read_manifest
+from onnxrank.cli.console import show_table
+from onnxrank.engine.padded import score as score_portable
+from onnxrank.engine.prefix import packed_scorer
+from onnxrank.engine.session import CPU, Session
 
 # Documents, and tokens of each with the prompt's suffix.
 WORKLOADS = {"50 x 33": (50, 33), "20 x 129": (20, 129), "1 x 2,048": (1, 2048)}

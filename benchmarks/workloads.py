@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxrank.manifest import Prompt
-from onnxrank.prompt import PromptEncoder
+from onnxrank.artifact.manifest import Prompt
+from onnxrank.text.prompt import PromptEncoder
 
 # The prompt adds 3 tokens to the query and 9 to a document.
 QUERY_TOKENS = 14 - 3

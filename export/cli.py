@@ -1,21 +1,24 @@
 """The `export-model` command: a checkpoint in, a verified artifact folder out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, get_args
 
 import typer
 
-from onnxrank.console import run, say, show_json, show_table
+from onnxrank.artifact.manifest import Activation, MaskedRow
+from onnxrank.artifact.schema import write
+from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.cli.console import run, say, show_json, show_table
 from onnxrank.errors import InputError
+from onnxrank.export.checkpoint.sources import ALIASES, locate
 from onnxrank.export.exporter import export
 from onnxrank.export.families import FAMILIES
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.sources import ALIASES, locate
-from onnxrank.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.progress import progress
+from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.quantize.methods import METHODS
-from onnxrank.quantize.variants import VARIANTS
-from onnxrank.schema import write
+
+T = TypeVar("T")
 
 app = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -24,7 +27,7 @@ HEADS = ("score", "lm")
 
 
 def _flag(variant: str) -> object:
-    return typer.Option(f"--{variant}", help=VARIANTS[variant].purpose, rich_help_panel="Variants")
+    return typer.Option(f"--{variant}", help=PRECISIONS[variant].purpose, rich_help_panel="Variants")
 
 
 def _only(help_: str) -> object:
@@ -36,6 +39,10 @@ def export_model(
     source: Annotated[str | None, typer.Argument(help="Alias, hub id (owner/name) or checkpoint folder.")] = None,
     family: Annotated[
         str | None, typer.Option(help=f"{', '.join(FAMILIES)}; found from the checkpoint where that is certain.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(PRECISIONS)}; may be repeated.", rich_help_panel="Variants"),
     ] = None,
     fp32: Annotated[bool, _flag("fp32")] = False,
     fp16: Annotated[bool, _flag("fp16")] = False,
@@ -58,7 +65,7 @@ def export_model(
         str | None, _only("colbert: mean (transformers 4) or zero (5), for expansion tokens that see nothing.")
     ] = None,
     pair_template: Annotated[str | None, _only("matrix-v6-reranker: text with {query} and {document}.")] = None,
-    record_template: Annotated[
+    document_template: Annotated[
         str | None, _only("matrix-v6-reranker: a document of fields, {name} and {description} for example.")
     ] = None,
     pooling: Annotated[str | None, _only("matrix-v6-reranker: last, where config.json does not say so.")] = None,
@@ -96,13 +103,13 @@ def export_model(
     if source is None:
         raise InputError("no checkpoint was named; give an alias, hub id or folder, or see `export-model --list`.")
     _choose("--head", head, HEADS)
-    _choose("--activation", activation, (None, "sigmoid", "identity"))
-    _choose("--masked-row", masked_row, (None, "mean", "zero"))
     _choose("--method", method, tuple(METHODS))
     _choose("--block-size", block_size, BLOCK_SIZES)
     _choose("--embedding-bits", embedding_bits, (4, 8))
     flags = {"fp32": fp32, "fp16": fp16, "int8": int8, "q4": q4, "q4f16": q4f16}
-    variants = [name for name, wanted in flags.items() if wanted or every] or ["q4"]
+    for name in variant or ():
+        _choose("--variant", name, tuple(PRECISIONS))
+    variants = [name for name, wanted in flags.items() if wanted or every or name in (variant or ())] or ["q4"]
     located = locate(source, revision=revision)
     folder = out or Path("artifacts") / located.name
     manifest = export(
@@ -122,15 +129,15 @@ def export_model(
             family=FamilyOptions(
                 max_length=max_length,
                 pair_template=pair_template,
-                record_template=record_template,
-                activation=activation,
+                document_template=document_template,
+                activation=_choose("--activation", activation, (None, *get_args(Activation))),
                 pooling=pooling,
                 backbone_config=backbone_config,
                 layers=layers,
                 dim=dim,
                 query_length=query_length,
                 document_length=document_length,
-                masked_row=masked_row,
+                masked_row=_choose("--masked-row", masked_row, (None, *get_args(MaskedRow))),
             ),
         ),
     )
@@ -148,9 +155,12 @@ def main() -> None:
     run(app)
 
 
-def _choose(option: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{option} is {value!r}; choose one of {', '.join(str(c) for c in choices if c is not None)}.")
+def _choose(option: str, value: object, choices: tuple[T, ...]) -> T:
+    """Return the choice that `value` is."""
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise InputError(f"{option} is {value!r}; choose one of {', '.join(str(c) for c in choices if c is not None)}.")
 
 
 def _list(as_json: bool) -> None:

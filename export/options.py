@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
+from onnxrank.artifact.manifest import Activation, MaskedRow
+
 Setting = str | int | bool
 
 
@@ -10,7 +12,7 @@ Setting = str | int | bool
 class FamilyOptions:
     """What only some families take; None means: as the checkpoint says.
 
-    pair_template: text of a pair, with {query} and {document}. record_template: text of a document with fields.
+    pair_template: text of a pair, with {query} and {document}. document_template: text of a document with fields.
     activation: "sigmoid" or "identity". pooling: "last". backbone_config: the config.json of a body, its folder or hub
     id.
     layers, dim: the one exit and width of a matryoshka model to export. query_length, document_length: tokens.
@@ -19,15 +21,15 @@ class FamilyOptions:
 
     max_length: int | None = None
     pair_template: str | None = None
-    record_template: str | None = None
-    activation: str | None = None
+    document_template: str | None = None
+    activation: Activation | None = None
     pooling: str | None = None
     backbone_config: str | None = None
     layers: int | None = None
     dim: int | None = None
     query_length: int | None = None
     document_length: int | None = None
-    masked_row: str | None = None
+    masked_row: MaskedRow | None = None
 
     def given(self) -> dict[str, Setting]:
         """Return the options that are not None."""

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from onnxrank.quantize.methods import METHODS
-from onnxrank.quantize.once import Once
+from onnxrank.quantize.shared_result import SharedResult
 from onnxrank.quantize.weights import (
     WeightedNode,
     drop_unused_weights,
@@ -39,9 +39,9 @@ def quantize_embeddings(model: ir.Model, bits: int = 8) -> int:
 
 def _gather_rows(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     name, shape, ids = found.name, found.shape, found.node.inputs[1]
-    once = Once(lambda: quantize_rows(found.values()), readers=2)
-    rows = lazy(f"{name}.int8", ir.DataType.INT8, shape, lambda: once.read()[0])
-    scales = lazy(f"{name}.scales", found.dtype, (shape[0], 1), lambda: once.read()[1].astype(found.dtype.numpy()))
+    result = SharedResult(lambda: quantize_rows(found.values()), readers=2)
+    rows = lazy(f"{name}.int8", ir.DataType.INT8, shape, lambda: result.read()[0])
+    scales = lazy(f"{name}.scales", found.dtype, (shape[0], 1), lambda: result.read()[1].astype(found.dtype.numpy()))
     row = ir.node("Gather", [initializer(model, f"{name}.int8", rows), ids], {"axis": 0})
     scale = ir.node("Gather", [initializer(model, f"{name}.scales", scales), ids], {"axis": 0})
     cast = ir.node("Cast", [row.outputs[0]], {"to": found.dtype})
@@ -54,10 +54,10 @@ def _gather_blocks(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
     """Gather bytes, then the two numbers that a byte stands for: WebGPU has no operators on bits."""
     name, (tokens, width), ids = found.name, found.shape, found.node.inputs[1]
     blocks = width // BLOCK_SIZE
-    once = Once(lambda: quantize_blocks(found.values()), readers=2)
-    packed = lazy(f"{name}.q4", ir.DataType.UINT8, (tokens, width // 2), lambda: once.read()[0])
+    result = SharedResult(lambda: quantize_blocks(found.values()), readers=2)
+    packed = lazy(f"{name}.q4", ir.DataType.UINT8, (tokens, width // 2), lambda: result.read()[0])
     nodes: list[ir.Node] = []
-    scales = small_floats(model, nodes, f"{name}.scales", found.dtype, (tokens, blocks, 1), lambda: once.read()[1])
+    scales = small_floats(model, nodes, f"{name}.scales", found.dtype, (tokens, blocks, 1), lambda: result.read()[1])
     numbers = ((np.arange(256)[:, None] >> [0, 4]) & 15).astype(found.dtype.numpy()) - 8
     pairs = initializer(model, f"{name}.pairs", ir.tensor(numbers, name=f"{name}.pairs"))
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from onnxrank.quantize.once import Once
+from onnxrank.quantize.shared_result import SharedResult
 from onnxrank.quantize.weights import (
     MICROSOFT,
     WeightedNode,
@@ -32,9 +32,9 @@ Weights = Callable[[WeightedNode], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 def stored(found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
     """Return the weight in int8 [K, N] and its scales, float32 [N], to be computed when they are saved."""
     name, (rows, columns) = found.name, found.shape
-    once = Once(lambda: quantize_channels(found.values()), readers=2)
-    values = lazy(f"{name}.int8", ir.DataType.INT8, (rows, columns), lambda: once.read()[0])
-    return values, lazy(f"{name}.scales", ir.DataType.FLOAT, (columns,), lambda: once.read()[1])
+    result = SharedResult(lambda: quantize_channels(found.values()), readers=2)
+    values = lazy(f"{name}.int8", ir.DataType.INT8, (rows, columns), lambda: result.read()[0])
+    return values, lazy(f"{name}.scales", ir.DataType.FLOAT, (columns,), lambda: result.read()[1])
 
 
 def quantize_int8(model: ir.Model, *, exclude: str | None = None, weights: Weights = stored) -> int:

@@ -6,7 +6,7 @@ q/k/v and gate/up stay separate nodes: WebGPU fuses them only so.
 import onnx_ir as ir
 
 from onnxrank.quantize.methods import METHODS, Method
-from onnxrank.quantize.once import Once
+from onnxrank.quantize.shared_result import SharedResult
 from onnxrank.quantize.weights import (
     MICROSOFT,
     WeightedNode,
@@ -38,20 +38,20 @@ def quantize_q4(model: ir.Model, *, block_size: int = 32, method: str = "rtn", e
 def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Method) -> list[ir.Node]:
     name, (rows, columns) = found.name, found.shape
     blocks = -(-rows // block_size)
-    once = Once(lambda: method.quantize(found.values(), block_size), readers=3 if method.zero_points else 2)
-    packed = lazy(f"{name}.q4", ir.DataType.UINT8, (columns, blocks, block_size // 2), lambda: once.read().packed)
+    result = SharedResult(lambda: method.quantize(found.values(), block_size), readers=3 if method.zero_points else 2)
+    packed = lazy(f"{name}.q4", ir.DataType.UINT8, (columns, blocks, block_size // 2), lambda: result.read().packed)
     nodes: list[ir.Node] = []
     inputs = [
         found.node.inputs[0],
         initializer(model, f"{name}.q4", packed),
-        small_floats(model, nodes, f"{name}.scales", found.dtype, (columns, blocks), lambda: once.read().scales),
+        small_floats(model, nodes, f"{name}.scales", found.dtype, (columns, blocks), lambda: result.read().scales),
     ]
     if method.zero_points == "uint8":
         points = lazy(
             f"{name}.zero_points",
             ir.DataType.UINT8,
             (columns, -(-blocks // 2)),
-            lambda: once.read().zero_points,
+            lambda: result.read().zero_points,
         )
         inputs.append(initializer(model, f"{name}.zero_points", points))
     elif method.zero_points == "float":
@@ -62,7 +62,7 @@ def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Met
                 f"{name}.zero_points",
                 found.dtype,
                 (columns, blocks),
-                lambda: once.read().zero_points,
+                lambda: result.read().zero_points,
             )
         )
     attributes = {

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from onnxrank.cascade import Cascade
 from onnxrank.embedder import Embedder
+from onnxrank.engine.maxsim import maxsim
 from onnxrank.errors import (
     ArtifactError,
     BackendError,
@@ -16,7 +17,6 @@ from onnxrank.errors import (
     UnsupportedError,
 )
 from onnxrank.late_interaction import LateInteraction
-from onnxrank.maxsim import maxsim
 from onnxrank.reranker import Reranker
 
 __version__ = version("onnxrank")

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.artifact.schema import SchemaError, read, write
 from onnxrank.embedder import Embedder
 from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
-from onnxrank.loading import check_texts, check_top_k
 from onnxrank.progress import progress
-from onnxrank.records import Document, texts_of
+from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
-from onnxrank.schema import SchemaError, read, write
+from onnxrank.text.documents import Document, check_texts, texts_of
 
 CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
 FORMAT = 1
@@ -158,7 +158,7 @@ class Cascade:
             raise InputError("the index was made of another corpus; index this one, or give the corpus it was made of.")
 
     def _texts(self, corpus: Sequence[Document]) -> list[str]:
-        return texts_of(corpus, self.reranker.record_template if self.reranker else None, "corpus")
+        return texts_of(corpus, self.reranker.document_template if self.reranker else None, "corpus")
 
     def _search(self, vector: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         self._require_corpus()

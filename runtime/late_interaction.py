@@ -6,18 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.embedder import Done, TextModel
-from onnxrank.loading import check_texts, check_top_k
-from onnxrank.maxsim import maxsim
 from onnxrank.progress import progress
-from onnxrank.prompt import EncodedText
+from onnxrank.ranking import check_top_k, ranked
+from onnxrank.text.documents import check_texts
+from onnxrank.text_model import TextModel
 
 # Documents whose vectors are in memory at a time while ranking.
 CHUNK = 256
 
 
 class LateInteraction(TextModel):
-    """Embeds every token of a text. Safe to share between threads, to pickle and to fork."""
+    """Embeds every token of a text."""
 
     _opener = "LateInteraction"
 
@@ -36,16 +35,7 @@ class LateInteraction(TextModel):
         """
         encoded = self._encode(texts, is_query, None, special_tokens)
         with progress("embedding", len(encoded), show_progress_bar) as done:
-            return self._vectors(encoded, is_query, done)
-
-    def _vectors(self, encoded: Sequence[EncodedText], is_query: bool, done: Done) -> list[NDArray[np.float32]]:
-        vectors = self._embed(encoded, True, done)
-        if is_query:
-            return vectors
-        late = self.manifest.scoring.late_interaction
-        assert late
-        kept = [~np.isin(text.token_ids, late.skip_token_ids) for text in encoded]
-        return [rows[keep] for rows, keep in zip(vectors, kept, strict=True)]
+            return self._scorer.embed(encoded, is_query=is_query, done=done)
 
     def rank(
         self,
@@ -60,7 +50,7 @@ class LateInteraction(TextModel):
         """Return documents by falling MaxSim score, as dicts with `corpus_id`, `score`, `truncated`
         (whether its end was cut to fit) and, with `return_documents`, `text`. Equal scores keep their input order.
 
-        Where documents are embedded beforehand, `onnxrank.maxsim` scores them.
+        Where documents are embedded beforehand, `onnxrank.engine.maxsim` scores them.
         """
         check_top_k(top_k)
         check_texts(documents, "documents")
@@ -70,12 +60,7 @@ class LateInteraction(TextModel):
         with progress("scoring", len(encoded), show_progress_bar) as done:
             for start in range(0, len(encoded), CHUNK):
                 chunk = slice(start, start + CHUNK)
-                scores[chunk] = maxsim(query_vectors, self._vectors(encoded[chunk], False, done))
-        hits: list[dict[str, Any]] = [
-            {"corpus_id": int(i), "score": float(scores[i]), "truncated": encoded[i].truncated}
-            for i in np.argsort(-scores, kind="stable")[:top_k]
-        ]
-        if return_documents:
-            for hit in hits:
-                hit["text"] = documents[hit["corpus_id"]]
-        return hits
+                vectors = self._scorer.embed(encoded[chunk], is_query=False, done=done)
+                scores[chunk] = self._scorer.similarities(query_vectors, vectors)
+        cut = [text.truncated for text in encoded]
+        return ranked(scores, scores, cut, documents if return_documents else None, top_k)

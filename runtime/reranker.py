@@ -1,26 +1,25 @@
 """`Reranker`: scores (query, document) pairs with an exported artifact; method names as in CrossEncoder."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.activation import activate
+from onnxrank.artifact.manifest import Activation, Manifest, Matryoshka
+from onnxrank.artifact.opening import TOKENIZER, Artifact, open_artifact, require_opener
+from onnxrank.engine.activation import activate
+from onnxrank.engine.device import CPU, Device, Memory, Provider
+from onnxrank.engine.pair_scorer import PairScorer
 from onnxrank.errors import InputError
-from onnxrank.loading import check_texts, check_top_k, limit, load
-from onnxrank.manifest import Manifest, Matryoshka, Variant
-from onnxrank.packed import PackedScorer, packed_scorer
-from onnxrank.portable import score as score_portable
 from onnxrank.progress import progress
-from onnxrank.prompt import EncodedPair, PromptEncoder
-from onnxrank.records import Document, texts_of
-from onnxrank.session import CPU, Provider
+from onnxrank.ranking import check_top_k, ranked
+from onnxrank.text.documents import Document, check_texts, texts_of
+from onnxrank.text.prompt import EncodedPair, PromptEncoder
 
-Activation = Literal["sigmoid", "identity"]
 Pair = tuple[str, Document]
 
 
@@ -40,45 +39,47 @@ class Reranker:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Artifact,
         *,
         variant: str | None = None,
         layers: int | None = None,
         dim: int | None = None,
         providers: Sequence[Provider] = (CPU,),
         threads: int | None = None,
+        memory: Memory = "normal",
         revision: str | None = None,
         max_length: int | None = None,
     ) -> None:
         """Open an artifact; ONNX Runtime loads the weights at the first score.
 
-        source: the folder that `export-model` wrote, or a hub id with such a folder's files.
+        source: the folder that `export-model` wrote, a hub id with such a folder's files, or an opened artifact.
         variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
         layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
         providers: ONNX Runtime execution providers, most wanted first, each a name or (name, options).
         threads: cores to use; all physical ones by default.
+        memory: "low" holds the weights once, and scores short lists up to 1.6 times slower where cores share no cache.
         max_length: tokens of prompt and pair together; at most, and by default, the artifact's.
 
         Raises ArtifactError, HubError, InputError or BackendError.
         """
-        loaded = load(source, "Reranker", variant=variant, providers=providers, threads=threads, revision=revision)
-        self.manifest: Manifest = loaded.manifest
-        self.variant = loaded.name
-        scoring = loaded.scoring
+        device = Device.of(providers, threads, memory)
+        artifact = open_artifact(source, revision=revision)
+        require_opener(artifact, "Reranker")
+        self.manifest: Manifest = artifact.manifest
+        self.variant, variant_ = artifact.variant(variant)
+        scoring = self.manifest.scoring
         assert scoring.prompt
         self._prompt = scoring.prompt
-        self.max_length = limit(max_length, scoring.max_length)
-        self._encoder = PromptEncoder(loaded.tokenizer, scoring.prompt, self.max_length)
-        path, self._column = _exit(loaded.variant, scoring.matryoshka, layers, dim)
-        self._portable = loaded.session(path)
-        self._packed: PackedScorer | None = None
-        if loaded.on_cpu:
-            self._packed = packed_scorer(loaded.folder, loaded.variant, scoring.kv_cache, threads)
+        self.max_length = _limit(max_length, scoring.max_length)
+        artifact.fetch(TOKENIZER)
+        self._encoder = PromptEncoder(artifact.tokenizer, scoring.prompt, self.max_length)
+        self._column = _column(scoring.matryoshka, layers, dim)
+        self._scorer = PairScorer(artifact, variant_, layers=layers, device=device)
 
     @property
-    def record_template(self) -> str | None:
+    def document_template(self) -> str | None:
         """How the fields of a structured document become its text; None if this model reads plain texts only."""
-        return self._prompt.record
+        return self._prompt.document_template
 
     def rank(
         self,
@@ -111,16 +112,7 @@ class Reranker:
             special_tokens=special_tokens,
             show_progress_bar=show_progress_bar,
         )
-        # By logits: large ones differ where their probabilities are all rounded to 1.
-        order = np.argsort(-result.logits, kind="stable")[:top_k]
-        hits: list[dict[str, Any]] = [
-            {"corpus_id": int(i), "score": float(result.scores[i]), "truncated": bool(result.truncated[i])}
-            for i in order
-        ]
-        if return_documents:
-            for hit in hits:
-                hit["text"] = texts[hit["corpus_id"]]
-        return hits
+        return ranked(result.logits, result.scores, result.truncated, texts if return_documents else None, top_k)
 
     def predict(
         self,
@@ -183,7 +175,7 @@ class Reranker:
                 truncated[i], tokens[i] = pair.truncated, len(pair.token_ids)
                 encoded[i] = pair
         with progress("scoring", len(pairs), show_progress_bar) as done:
-            logits[list(encoded)] = self._logits(list(encoded.values()), done)
+            logits[list(encoded)] = self._scorer.score(list(encoded.values()), done=done)[:, self._column]
         scoring = self.manifest.scoring
         return Scores(
             logits=logits,
@@ -201,33 +193,31 @@ class Reranker:
         return queries, self._texts([document for _, document in pairs], "documents")
 
     def _texts(self, documents: Sequence[Document], place: str) -> list[str]:
-        return texts_of(documents, self._prompt.record, place)
+        return texts_of(documents, self._prompt.document_template, place)
 
-    def _logits(self, pairs: Sequence[EncodedPair], done: Callable[[int], None]) -> NDArray[np.float32]:
-        if self._packed:
-            return self._packed.score_pairs(pairs, done=done)[:, 0]
-        found = score_portable(
-            self._portable,
-            [pair.token_ids for pair in pairs],
-            second_starts=[pair.document_start for pair in pairs],
-            pad_token_id=self.manifest.scoring.pad_token_id,
-            readout=self.manifest.scoring.readout,
-            done=done,
+
+def _limit(wanted: int | None, largest: int) -> int:
+    """Return the max_length to use. Raises InputError if it is more than the artifact was exported for."""
+    if wanted is None:
+        return largest
+    if wanted > largest:
+        raise InputError(
+            f"max_length {wanted} is more than the {largest} this artifact was exported for; "
+            f"give at most {largest}, or export it with `--max-length {wanted}`."
         )
-        return found[:, self._column]
+    return wanted
 
 
-def _exit(variant: Variant, matryoshka: Matryoshka | None, layers: int | None, dim: int | None) -> tuple[str, int]:
-    """Return the graph of an exit, and the column of its logits that a width is."""
+def _column(matryoshka: Matryoshka | None, layers: int | None, dim: int | None) -> int:
+    """Return the column of the logits that a width is, once exit and width are known to exist."""
     if matryoshka is None:
         for name, value in (("layers", layers), ("dim", dim)):
             if value is not None:
                 raise InputError(f"{name} is {value}, and this model has one exit and one width; leave it out.")
-        return variant.portable, 0
+        return 0
     _choose("layers", layers, matryoshka.layers)
     _choose("dim", dim, matryoshka.dims)
-    column = 0 if dim is None else matryoshka.dims.index(dim)
-    return variant.exits.get(str(layers), variant.portable), column
+    return 0 if dim is None else matryoshka.dims.index(dim)
 
 
 def _choose(name: str, value: int | None, choices: Sequence[int]) -> None:

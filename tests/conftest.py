@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from onnxrank import session
-from onnxrank.export import oracle
+from onnxrank.engine import session
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
-from onnxrank.export.oracle import ask
-from onnxrank.export.sources import locate
+from onnxrank.export.proof import oracle
+from onnxrank.export.proof.oracle import ask
 from onnxrank.progress import progress
 from tests.exports import score_here
 from tests.stand_in_hub import StandInHub

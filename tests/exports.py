@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from onnxrank.artifact.manifest import Manifest
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.oracle import Done, score_request
-from onnxrank.export.sources import locate
-from onnxrank.manifest import Manifest
+from onnxrank.export.proof.oracle import Done, score_request
 from onnxrank.progress import progress
 
 
@@ -21,7 +21,7 @@ def write_checkpoint(folder: Path, write: Callable[[Path], object]) -> Path:
 
 
 def score_here(request: Mapping[str, Any], done: Done) -> Any:
-    """In place of `ask` in onnxrank.export.oracle: another process takes seconds to import PyTorch."""
+    """In place of `ask` in onnxrank.export.proof.oracle: another process takes seconds to import PyTorch."""
     return json.loads(json.dumps(score_request(request, done)))
 
 

@@ -19,22 +19,22 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-import onnxrank.tolerances
+import onnxrank.proof.tolerances
 from onnxrank import Embedder, LateInteraction, Reranker
-from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.artifact.golden import read_golden
+from onnxrank.artifact.manifest import Manifest, read_manifest, write_manifest
+from onnxrank.engine.maxsim import maxsim
+from onnxrank.engine.padded import embed, score
+from onnxrank.engine.session import CPU, Array, Session, unpacked
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export, find_family
 from onnxrank.export.families import FAMILIES
-from onnxrank.export.heads import EXACT
+from onnxrank.export.graph.heads import EXACT
 from onnxrank.export.options import Options
-from onnxrank.export.oracle import reference_of
-from onnxrank.export.sources import locate
-from onnxrank.golden import read_golden
-from onnxrank.manifest import Manifest, read_manifest, write_manifest
-from onnxrank.maxsim import maxsim
-from onnxrank.portable import embed, score
+from onnxrank.export.proof.oracle import reference_of
 from onnxrank.progress import progress
 from onnxrank.quantize.variants import VARIANTS
-from onnxrank.session import CPU, Array, Session, unpacked
 from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
 from tests.wasm_ops import ON_WASM
 
@@ -73,7 +73,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     place = shared / name.replace(" ", "-").replace(",", "")
     with FileLock(f"{place}.lock"), pytest.MonkeyPatch.context() as patch:
         for variant, tolerance in TINY_TOLERANCES.items():
-            patch.setitem(onnxrank.tolerances.TOLERANCES, variant, tolerance)
+            patch.setitem(onnxrank.proof.tolerances.TOLERANCES, variant, tolerance)
         if not (place / "artifact").exists():
             (place / "checkpoint").mkdir(parents=True, exist_ok=True)
             tiny.write(place / "checkpoint")

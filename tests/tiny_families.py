@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from onnxrank.export.options import FamilyOptions
-from onnxrank.tolerances import Tolerance
+from onnxrank.proof.tolerances import Tolerance
 from tests import tiny_tokenizers
 from tests.tiny import write_tiny
 

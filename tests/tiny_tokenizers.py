@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from onnxrank.export.golden_pairs import FILLER, PAIRS
+from onnxrank.export.proof.golden_pairs import FILLER, PAIRS
 
 TEXTS = [*PAIRS, *(text for texts in PAIRS.values() for text in texts), FILLER]
 

@@ -1,22 +1,18 @@
 """What the exporter asks of an architecture."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import onnx_ir as ir
 
-from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.decoder_inputs import Shape
-from onnxrank.export.encoder_inputs import EncoderInputs
-from onnxrank.export.graph import Dimension, GraphBuilder
-from onnxrank.export.weights import Weights
-from onnxrank.manifest import KeyValueCache
-
-# Name of an output: its value, dtype and shape.
-Outputs = dict[str, tuple[ir.Value, ir.DataType, list[Dimension]]]
-# What follows a decoder's body: from the final hidden states [rows, hidden] and the name of their axis to the outputs.
-DecoderHead = Callable[[GraphBuilder, ir.Value, str], Outputs]
+from onnxrank.artifact.manifest import KeyValueCache
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.decoder_inputs import Shape
+from onnxrank.export.graph.encoder_inputs import EncoderInputs
+from onnxrank.export.graph.heads import DecoderHead
+from onnxrank.export.graph.weights import Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +48,17 @@ class Encoder:
     anchor: str
     token_types: Callable[[Mapping[str, Any]], bool]
     positions: Callable[[Mapping[str, Any]], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graphs:
+    """The float32 graphs of a model; each function builds one anew.
+
+    padded: padded rows. prefix: a decoder's documents behind a cached prefix. exits: the other exits of a matryoshka
+    model, by layers. vocabulary: what `--head lm` asks for.
+    """
+
+    padded: Callable[[], ir.Model]
+    prefix: Callable[[], ir.Model] | None = None
+    exits: Mapping[int, Callable[[], ir.Model]] = field(default_factory=dict)
+    vocabulary: Callable[[], ir.Model] | None = None

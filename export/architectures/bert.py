@@ -6,10 +6,10 @@ from typing import Any
 import onnx_ir as ir
 
 from onnxrank.export.architectures.architecture import EncoderBody
-from onnxrank.export.config_fields import refuse_unknown
-from onnxrank.export.encoder_inputs import EncoderInputs, FullAttention
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.weights import Weights
+from onnxrank.export.checkpoint.config_fields import refuse_unknown
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.encoder_inputs import EncoderInputs, FullAttention
+from onnxrank.export.graph.weights import Weights
 
 HARMLESS = {"hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"}
 READ = {

@@ -8,12 +8,12 @@ import onnx_ir as ir
 
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.architectures.architecture import EncoderBody
-from onnxrank.export.config_fields import refuse_unknown
-from onnxrank.export.encoder_inputs import EncoderInputs, FullAttention
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.rope import rope_of, rotary_tables
-from onnxrank.export.sliding_attention import SlidingAttention
-from onnxrank.export.weights import Weights
+from onnxrank.export.checkpoint.config_fields import refuse_unknown
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.encoder_inputs import EncoderInputs, FullAttention
+from onnxrank.export.graph.rope import rope_of, rotary_tables
+from onnxrank.export.graph.sliding_attention import SlidingAttention
+from onnxrank.export.graph.weights import Weights
 
 HARMLESS = {
     "initializer_cutoff_factor", "attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout",

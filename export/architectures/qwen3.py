@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from onnxrank.artifact.manifest import KeyValueCache
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.architectures.architecture import DecoderHead, Outputs
-from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.config_fields import refuse_unknown
-from onnxrank.export.decoder_inputs import FLOAT, INPUTS, DecoderInputs, Shape
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.grouped_query import GroupedQuery
-from onnxrank.export.prefix_attention import PrefixAttention
-from onnxrank.export.rope import Rope, rope_of, rotary_tables
-from onnxrank.export.weights import Weights, prefix_of
-from onnxrank.manifest import KeyValueCache
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.config_fields import refuse_unknown
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.decoder_inputs import FLOAT, INPUTS, DecoderInputs, Shape
+from onnxrank.export.graph.grouped_query import GroupedQuery
+from onnxrank.export.graph.heads import DecoderHead, Outputs
+from onnxrank.export.graph.prefix_attention import PrefixAttention
+from onnxrank.export.graph.rope import Rope, rope_of, rotary_tables
+from onnxrank.export.graph.weights import Weights, prefix_of
 
 HARMLESS = {"attention_dropout", "max_window_layers", "sliding_window"}
 READ = {
@@ -117,7 +117,7 @@ class _Builder:
         self.presents: Outputs = {}
         cos, sin = rotary_tables(self.b, dims.rope, max_length)
         self.grouped = GroupedQuery(b=self.b, inputs=self.inputs, cache=dims.cache, heads=dims.heads, cos=cos, sin=sin)
-        self.prefixed = PrefixAttention(self.b, self.grouped) if shape is Shape.PACKED else None
+        self.prefixed = PrefixAttention(self.b, self.grouped) if shape is Shape.PREFIX else None
 
     def build(self, head: DecoderHead) -> ir.Model:
         b, dims = self.b, self.dims
@@ -132,7 +132,7 @@ class _Builder:
         )  # fmt: skip
         for i in range(dims.layers):
             normed, residual = self._layer(i, normed, residual)
-        rows = "documents" if self.shape is Shape.PACKED else "batch_size"
+        rows = "documents" if self.shape is Shape.PREFIX else "batch_size"
         return b.model({**head(b, normed, rows), **self.presents})
 
     def _layer(self, i: int, normed: ir.Value, residual: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -11,19 +11,19 @@ from typing import Any
 import onnx_ir as ir
 from tokenizers import Tokenizer
 
+from onnxrank.artifact.manifest import Expansion, MaskedRow, TextPrompt, Texts, TokenVectors
 from onnxrank.errors import CheckpointError, UnsupportedError
-from onnxrank.export import encoder
-from onnxrank.export.architectures.architecture import EncoderBody, Outputs
-from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.colbert_settings import ColbertSettings, settings_of
-from onnxrank.export.decoder import within
-from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch, scoring
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.heads import embeddings
-from onnxrank.export.modules import Module, dense, dense_reference, read_modules, st_config
+from onnxrank.export.architectures import encoder
+from onnxrank.export.architectures.architecture import EncoderBody, Graphs
+from onnxrank.export.architectures.decoder import within
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.colbert_settings import ColbertSettings, settings_of
+from onnxrank.export.checkpoint.modules import Module, dense, dense_reference, read_modules, st_config
+from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, special_token_id
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.heads import Outputs, embeddings
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.tokenizer_file import pad_token_id, special_token_id, token_ids
-from onnxrank.manifest import Expansion, LateInteraction, TextPrompt, Texts
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
@@ -33,24 +33,24 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
-    told = settings_of(checkpoint, options)
+    settings = settings_of(checkpoint, options)
     projections = _projections(checkpoint)
-    expansion = _expansion(checkpoint, tokenizer, told)
+    expansion = _expansion(checkpoint, tokenizer, settings)
     dim = int(projections[-1].config["out_features"])
-    longest = max(told.query_length, told.document_length)
+    longest = max(settings.query_length, settings.document_length)
     max_length = within(encoder.positions(checkpoint), longest, longest)
     slides = checkpoint.config["model_type"] == "modernbert" and expansion is not None and not expansion.attend
     masked_row = (options.masked_row or _masked_row(checkpoint)) if slides else None
-    skipped = (tokenizer.token_to_id(word) for word in told.skip)
+    skipped = (tokenizer.token_to_id(word) for word in settings.skip)
 
     def text(side: str) -> TextPrompt:
         first, last = _template(tokenizer)
-        prefix = _prefix(tokenizer, told.prefix(side))
+        prefix = _prefix(tokenizer, settings.prefix(side))
         return TextPrompt(
             prefix_token_ids=(*first, *prefix),
             template="{text}",
             suffix_token_ids=last,
-            max_length=told.length(side),
+            max_length=settings.length(side),
         )
 
     recipe = scoring(
@@ -58,10 +58,10 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
             query=text("query"),
             document=text("document"),
             default_instruction=None,
-            strip=told.strip,
-            lower_case=told.lower_case,
+            strip=settings.strip,
+            lower_case=settings.lower_case,
         ),
-        late_interaction=LateInteraction(
+        late_interaction=TokenVectors(
             dim=dim,
             expansion=expansion,
             skip_token_ids=tuple(sorted({id_ for id_ in skipped if id_ is not None})),
@@ -73,7 +73,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     layers = int(checkpoint.config["num_hidden_layers"])
     body = EncoderBody(layers=layers, max_length=max_length, masked_row=masked_row)
     head = partial(_head, checkpoint, projections, dim)
-    return Plan(scoring=recipe, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, head)))
+    return Plan(scoring=recipe, graphs=Graphs(padded=partial(encoder.build, checkpoint, body, head)))
 
 
 def reference(torch: Torch) -> Reference:
@@ -81,7 +81,7 @@ def reference(torch: Torch) -> Reference:
     scoring = torch.scoring
     late, texts = scoring.late_interaction, scoring.texts
     assert late and texts
-    told = settings_of(torch.checkpoint, torch.options)
+    settings = settings_of(torch.checkpoint, torch.options)
     # Masks of booleans give zeros where a row sees nothing, masks that are added give the mean.
     if late.masked_row == "zero" and int(torch.transformers.__version__.split(".")[0]) < 5:
         raise UnsupportedError(
@@ -91,11 +91,11 @@ def reference(torch: Torch) -> Reference:
     layers = [dense_reference(torch.torch, torch.checkpoint, module) for module in _projections(torch.checkpoint)]
 
     def tokens(text: str, side: str) -> list[int]:
-        text = text.strip() if told.strip else text
-        prefix, length = told.prefix(side), told.length(side)
+        text = text.strip() if settings.strip else text
+        prefix, length = settings.prefix(side), settings.length(side)
         inserted = [torch.tokenizer.convert_tokens_to_ids(prefix)] if prefix else []
         ids: list[int] = torch.tokenizer(
-            text.lower() if told.lower_case else text, truncation=True, max_length=length - len(inserted)
+            text.lower() if settings.lower_case else text, truncation=True, max_length=length - len(inserted)
         )["input_ids"]
         ids = [ids[0], *inserted, *ids[1:]]
         if side == "query" and late.expansion:
@@ -151,20 +151,20 @@ def _projections(checkpoint: Checkpoint) -> list[Module]:
     return found
 
 
-def _expansion(checkpoint: Checkpoint, tokenizer: Tokenizer, told: ColbertSettings) -> Expansion | None:
-    if not told.expansion:
+def _expansion(checkpoint: Checkpoint, tokenizer: Tokenizer, settings: ColbertSettings) -> Expansion | None:
+    if not settings.expansion:
         return None
-    named = told.expansion_token
+    named = settings.expansion_token
     mask = tokenizer.token_to_id(named) if named else special_token_id(checkpoint, tokenizer, "mask_token")
     if mask is None:
         raise CheckpointError(
             f"the tokenizer of {checkpoint.folder} has no {named or 'mask_token'}, which query expansion needs; "
             "use the tokenizer that the model was trained with."
         )
-    return Expansion(token_id=mask, attend=told.attend)
+    return Expansion(token_id=mask, attend=settings.attend)
 
 
-def _masked_row(checkpoint: Checkpoint) -> str:
+def _masked_row(checkpoint: Checkpoint) -> MaskedRow:
     """What the release of transformers that saved the checkpoint gives a row without visible keys."""
     version = re.match(r"\d+", str(checkpoint.config.get("transformers_version", "")))
     if version is None:
@@ -189,7 +189,7 @@ def _prefix(tokenizer: Tokenizer, prefix: str) -> tuple[int, ...]:
     known = tokenizer.token_to_id(prefix)
     if known is None:
         raise CheckpointError(
-            f"the tokenizer has no token {prefix!r} ({len(token_ids(tokenizer, prefix))} tokens), which the "
+            f"the tokenizer has no token {prefix!r} ({len(fixed_token_ids(tokenizer, prefix))} tokens), which the "
             "configuration names as a prefix; save the checkpoint with PyLate once."
         )
     return (known,)

@@ -13,16 +13,11 @@ import onnx_ir as ir
 from tokenizers import Tokenizer
 
 from onnxrank.errors import CheckpointError, UnsupportedError
-from onnxrank.export import encoder, traced
-from onnxrank.export.architectures import DECODERS
-from onnxrank.export.architectures.architecture import EncoderBody, Outputs
-from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.decoder import within
-from onnxrank.export.encoder_inputs import POOLINGS, first_token
-from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch, scoring
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.heads import EXACT, logits
-from onnxrank.export.modules import (
+from onnxrank.export.architectures import DECODERS, encoder
+from onnxrank.export.architectures.architecture import EncoderBody, Graphs
+from onnxrank.export.architectures.decoder import within
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.modules import (
     Module,
     dense,
     dense_reference,
@@ -32,10 +27,15 @@ from onnxrank.export.modules import (
     read_modules,
     score_activation,
 )
+from onnxrank.export.checkpoint.tokenizer import declared_length, pad_token_id
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.families.pair_prompt import joined
+from onnxrank.export.graph import traced
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.encoder_inputs import POOLINGS, first_token
+from onnxrank.export.graph.heads import EXACT, Outputs, logits
+from onnxrank.export.graph.weights import Weights
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.pair_prompt import joined
-from onnxrank.export.tokenizer_file import declared_length, pad_token_id
-from onnxrank.export.weights import Weights
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
@@ -57,9 +57,9 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         activation=options.activation or score_activation(checkpoint),
     )
     if not built:
-        return Plan(scoring=recipe, graphs=Graphs(portable=partial(traced.classifier, checkpoint)), traced=True)
+        return Plan(scoring=recipe, graphs=Graphs(padded=partial(traced.classifier, checkpoint)), traced=True)
     body = EncoderBody(layers=int(checkpoint.config["num_hidden_layers"]), max_length=max_length)
-    return Plan(scoring=recipe, graphs=Graphs(portable=partial(encoder.build, checkpoint, body, _head(checkpoint))))
+    return Plan(scoring=recipe, graphs=Graphs(padded=partial(encoder.build, checkpoint, body, _head(checkpoint))))
 
 
 def reference(torch: Torch) -> Reference:
@@ -186,12 +186,12 @@ def _stack_reference(torch: Torch, modules: list[Module]) -> Callable[[Any], Any
 
 
 def _declared_length(checkpoint: Checkpoint) -> int:
-    told = declared_length(checkpoint)
-    if told is None and not encoder.has_builder(checkpoint.config):
+    declared = declared_length(checkpoint)
+    if declared is None and not encoder.has_builder(checkpoint.config):
         raise CheckpointError(
             f"{checkpoint.folder}/tokenizer_config.json has no model_max_length; give it with --max-length."
         )
-    return told or encoder.positions(checkpoint)
+    return declared or encoder.positions(checkpoint)
 
 
 FAMILY = Family(

@@ -12,21 +12,20 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from onnxrank.artifact.hub import looks_like_repo_id, snapshot
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
-from onnxrank.export import decoder
-from onnxrank.export.architectures import DECODERS, ENCODERS
-from onnxrank.export.checkpoint import Checkpoint, read_json
-from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
-from onnxrank.export.heads import linear_score
+from onnxrank.export.architectures import DECODERS, ENCODERS, decoder
+from onnxrank.export.checkpoint.checkpoint import Checkpoint, read_json
+from onnxrank.export.checkpoint.tokenizer import pad_token_id
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.families.pair_prompt import templated
+from onnxrank.export.graph.heads import linear_score
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.pair_prompt import templated
-from onnxrank.export.tokenizer_file import pad_token_id
-from onnxrank.hub import looks_like_repo_id, snapshot
 
 # Names under which config.json may hold what an option gives, each with the option's field.
 NAMES = {
     "pair_template": ("pair_template", "template", "pair", "input_template"),
-    "record_template": ("record_template", "capability_template", "document_template", "capability"),
+    "document_template": ("document_template", "record_template", "capability_template", "capability"),
     "max_length": ("max_len", "max_length", "max_seq_length"),
     "pooling": ("pooling",),
     "activation": ("activation",),
@@ -45,22 +44,22 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
-    told = _told(checkpoint, options)
+    fields = _input_format(checkpoint, options)
     body = with_body(checkpoint, options)
-    max_length = decoder.within(int(body.config["max_position_embeddings"]), int(told["max_length"]), MAX_LENGTH)
+    max_length = decoder.within(int(body.config["max_position_embeddings"]), int(fields["max_length"]), MAX_LENGTH)
     weight, bias = _head(checkpoint, int(body.config["hidden_size"]))
     head = linear_score(
         int(body.config["hidden_size"]),
         lambda: checkpoint.tensor(weight)[0],
         (lambda: checkpoint.tensor(bias)) if bias else None,
     )
-    record = told.get("record_template")
+    document_template = fields.get("document_template")
     graphs = decoder.scoring_graphs(body, max_length, head)
     recipe = scoring(
-        prompt=templated(told["pair_template"], tokenizer, record=record),
+        prompt=templated(fields["pair_template"], tokenizer, document_template=document_template),
         max_length=max_length,
         pad_token_id=pad_token_id(body, tokenizer),
-        activation=told["activation"],
+        activation=fields["activation"],
         kv_cache=decoder.cache(body),
     )
     return Plan(scoring=recipe, graphs=replace(graphs, vocabulary=None))
@@ -81,8 +80,8 @@ def reference(torch: Torch) -> Reference:
     weight, bias = _head(torch.checkpoint, config.hidden_size)
     head = torch.tensor(torch.checkpoint, weight)[0]
     shift = float(torch.tensor(torch.checkpoint, bias)[0]) if bias else 0.0
-    told = _told(torch.checkpoint, torch.options)
-    before, after = str(told["pair_template"]).split("{document}")
+    fields = _input_format(torch.checkpoint, torch.options)
+    before, after = str(fields["pair_template"]).split("{document}")
 
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
         def tokens(text: str) -> list[int]:
@@ -138,7 +137,7 @@ def _read_config(source: str) -> dict[str, Any]:
     return read_json(path)
 
 
-def _told(checkpoint: Checkpoint, options: FamilyOptions) -> dict[str, Any]:
+def _input_format(checkpoint: Checkpoint, options: FamilyOptions) -> dict[str, Any]:
     """What config.json and the options say of the input, by the options' names."""
     sections = [checkpoint.config, *(checkpoint.config.get(name) for name in SECTIONS)]
     found: dict[str, Any] = {}
@@ -201,7 +200,7 @@ FAMILY = Family(
     description="Qwen3 body and a linear head on the last token, for routing to capabilities",
     model_types=[],
     never=frozenset({*DECODERS, *ENCODERS} - {"qwen3"}),
-    options=frozenset({"pair_template", "record_template", "pooling", "activation", "backbone_config"}),
+    options=frozenset({"pair_template", "document_template", "pooling", "activation", "backbone_config"}),
     recognises=recognises,
     plan=plan,
     reference=reference,

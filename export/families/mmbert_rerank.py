@@ -15,21 +15,21 @@ from typing import Any
 import onnx_ir as ir
 from tokenizers import Tokenizer
 
+from onnxrank.artifact.manifest import Matryoshka
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
-from onnxrank.export import encoder
-from onnxrank.export.architectures.architecture import EncoderBody, Outputs
-from onnxrank.export.checkpoint import LEGACY_HEADS, Checkpoint, read_json
-from onnxrank.export.decoder import within
-from onnxrank.export.encoder_inputs import first_token
-from onnxrank.export.family import Family, Graphs, Plan, Reference, Torch, scoring
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.heads import EXACT, logits
+from onnxrank.export.architectures import encoder
+from onnxrank.export.architectures.architecture import EncoderBody, Graphs
+from onnxrank.export.architectures.decoder import within
+from onnxrank.export.checkpoint.checkpoint import LEGACY_HEADS, Checkpoint, read_json
+from onnxrank.export.checkpoint.pickles import as_safetensors
+from onnxrank.export.checkpoint.tokenizer import pad_token_id
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.families.pair_prompt import joined
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.encoder_inputs import first_token
+from onnxrank.export.graph.heads import EXACT, Outputs, logits
+from onnxrank.export.graph.weights import Weights
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.pair_prompt import joined
-from onnxrank.export.pickles import as_safetensors
-from onnxrank.export.tokenizer_file import pad_token_id
-from onnxrank.export.weights import Weights
-from onnxrank.manifest import Matryoshka
 
 HEADS, SETTINGS = "classification_heads.safetensors", "matryoshka_config.json"
 MAX_LENGTH = 32768
@@ -63,7 +63,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         activation="sigmoid",
     )
     deepest, *others = layers
-    graphs = Graphs(portable=partial(graph, deepest), exits={exit_: partial(graph, exit_) for exit_ in others})
+    graphs = Graphs(padded=partial(graph, deepest), exits={exit_: partial(graph, exit_) for exit_ in others})
     return Plan(scoring=recipe, graphs=graphs)
 
 

@@ -5,17 +5,16 @@ import re
 import onnx_ir as ir
 from tokenizers import Tokenizer
 
+from onnxrank.artifact.manifest import TextPrompt, Texts
 from onnxrank.errors import UnsupportedError
-from onnxrank.export import decoder
-from onnxrank.export.architectures.architecture import Outputs
-from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
-from onnxrank.export.graph import GraphBuilder
-from onnxrank.export.heads import embeddings
-from onnxrank.export.modules import read_modules, st_config
+from onnxrank.export.architectures import decoder
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.modules import read_modules, st_config
+from onnxrank.export.checkpoint.tokenizer import pad_token_id
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.heads import Outputs, embeddings
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.tokenizer_file import pad_token_id
-from onnxrank.manifest import TextPrompt, Texts
 
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 INSTRUCTED = "Instruct: {instruction}\nQuery:"

@@ -10,14 +10,14 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from onnxrank.export import decoder
+from onnxrank.artifact.manifest import Prompt, VocabularyReadout
+from onnxrank.export.architectures import decoder
 from onnxrank.export.architectures.qwen3 import output_weight_name
-from onnxrank.export.checkpoint import Checkpoint
-from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
-from onnxrank.export.heads import Read, linear_score
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, single_token
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.graph.heads import Read, linear_score
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.tokenizer_file import pad_token_id, single_token, token_ids
-from onnxrank.manifest import Prompt, VocabularyReadout
 
 PREFIX = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
@@ -55,15 +55,15 @@ def prompt(tokenizer: Tokenizer) -> Prompt:
     """The body is cut right after `<Query>:` and `<Document>:`, where the tokenizer never merges: what follows
     starts with a space."""
     return Prompt(
-        prefix_token_ids=token_ids(tokenizer, PREFIX),
+        prefix_token_ids=fixed_token_ids(tokenizer, PREFIX),
         instruction="<Instruct>: {instruction}\n<Query>:",
         query=" {query}\n<Document>:",
         separator_token_ids=(),
         document=" {document}",
-        suffix_token_ids=token_ids(tokenizer, SUFFIX),
+        suffix_token_ids=fixed_token_ids(tokenizer, SUFFIX),
         default_instruction=INSTRUCTION,
         truncation="document",
-        record=None,
+        document_template=None,
     )
 
 

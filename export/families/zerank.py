@@ -9,19 +9,19 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from onnxrank.artifact.manifest import VocabularyReadout
 from onnxrank.errors import CheckpointError
-from onnxrank.export import decoder
+from onnxrank.export.architectures import decoder
 from onnxrank.export.architectures.qwen3 import output_weight_name
-from onnxrank.export.chat_template import PAIR_ROLES, render, template_of
-from onnxrank.export.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.chat_template import PAIR_ROLES, render, template_of
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.modules import read_modules, score_activation, st_config
+from onnxrank.export.checkpoint.tokenizer import pad_token_id
 from onnxrank.export.families import qwen3_reranker
-from onnxrank.export.family import Family, Plan, Reference, Torch, scoring
-from onnxrank.export.heads import linear_score
-from onnxrank.export.modules import read_modules, score_activation, st_config
+from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.families.pair_prompt import templated
+from onnxrank.export.graph.heads import linear_score
 from onnxrank.export.options import FamilyOptions
-from onnxrank.export.pair_prompt import templated
-from onnxrank.export.tokenizer_file import pad_token_id
-from onnxrank.manifest import VocabularyReadout
 
 MAX_LENGTH = 8192
 # Sources: the card (sigmoid of a fifth), and the token `Yes` that 1_LogitScore/config.json names, 9454.

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import onnxrank.tolerances
+import onnxrank.proof.tolerances
 from onnxrank import Reranker
-from onnxrank.cli import app as onnxrank_app
+from onnxrank.artifact.golden import read_golden
+from onnxrank.artifact.manifest import Manifest, read_manifest
+from onnxrank.cli.app import app as onnxrank_app
 from onnxrank.errors import RerankError
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.cli import app as export_app
 from onnxrank.export.exporter import export
-from onnxrank.export.golden_pairs import PAIRS
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.oracle import record
-from onnxrank.export.sources import locate
-from onnxrank.golden import read_golden
-from onnxrank.manifest import Manifest, read_manifest
+from onnxrank.export.proof.golden_pairs import PAIRS
+from onnxrank.export.proof.oracle import record
 from onnxrank.progress import progress
+from onnxrank.proof.tolerances import Tolerance
+from onnxrank.proof.verification import repeat_oracle
 from onnxrank.quantize.variants import VARIANTS
-from onnxrank.tolerances import Tolerance
-from onnxrank.verification import repeat_oracle
 from tests.tiny import DEMO
 
 
@@ -139,7 +139,7 @@ def test_a_variant_that_strays_fails_and_leaves_nothing(
 ) -> None:
     run(checkpoint, tmp_path / "out", variants=("fp32",))
     strict = Tolerance(logit_difference=1e-9, relative=False, kendall_tau=1, top1_agreement=1, reason="a test")
-    monkeypatch.setitem(onnxrank.tolerances.TOLERANCES, "q4", strict)
+    monkeypatch.setitem(onnxrank.proof.tolerances.TOLERANCES, "q4", strict)
     with pytest.raises(RerankError, match=r"q4 \(right padding, \d+ pairs\) .* the largest logit difference is 0\.\d+"):
         run(checkpoint, tmp_path / "out", force=True)
     assert list(read_manifest(tmp_path / "out").variants) == ["fp32"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from onnxrank import Reranker
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
-from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 
 pytestmark = pytest.mark.network

@@ -20,9 +20,9 @@ from sentence_transformers import CrossEncoder
 from transformers import AutoTokenizer
 
 from onnxrank import LateInteraction, Reranker
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
-from onnxrank.export.sources import locate
 from onnxrank.progress import progress
 from tests.tiny_families import TINY
 

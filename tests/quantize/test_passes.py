@@ -11,16 +11,16 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from onnxrank.engine.session import ALIGNED, CPU, Session
 from onnxrank.errors import ArtifactError
-from onnxrank.export.save import save_graphs
+from onnxrank.export.artifact.saving import save_graphs
 from onnxrank.quantize.embedding import quantize_embeddings
 from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.methods import METHODS, Blocks
 from onnxrank.quantize.q4 import quantize_q4
-from onnxrank.quantize.unpacked import NOWHERE, quantize_unpacked, unpack_graph
-from onnxrank.session import ALIGNED, CPU, Session
+from onnxrank.quantize.requantize import NOWHERE, quantize_unpacked, unpack_graph
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.standard_normal((50, 96)).astype(np.float32)

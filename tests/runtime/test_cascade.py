@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from onnxrank import Cascade, Embedder, Reranker
-from onnxrank.cli import app
-from onnxrank.corpus import Entry, Query
+from onnxrank.cli.app import app
 from onnxrank.errors import ArtifactError, InputError, OutputError
-from onnxrank.measures import ROUTING
-from onnxrank.routing import evaluate
+from onnxrank.quality.corpus import Entry, Query
+from onnxrank.quality.measures import ROUTING
+from onnxrank.quality.routing import evaluate
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import qwen3_embedding
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from onnxrank import Reranker
+from onnxrank.artifact.golden import read_golden
+from onnxrank.engine.session import CPU, Runner, Session, usable_cores
 from onnxrank.errors import ArtifactError, BackendError, InputError
-from onnxrank.golden import read_golden
-from onnxrank.parity import kendall_tau
-from onnxrank.session import CPU, Runner, Session, usable_cores
+from onnxrank.proof.parity import kendall_tau
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"
@@ -143,7 +143,7 @@ def test_a_container_counts_the_cores_that_its_time_fills(
     limit: str, cores: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {10_000, 10_001, 10_002, 10_003})
-    monkeypatch.setattr("onnxrank.session.CPU_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr("onnxrank.engine.session.CPU_LIMIT", tmp_path / "cpu.max")
     assert usable_cores() == 4
     (tmp_path / "cpu.max").write_text(f"{limit}\n")
     assert usable_cores() == cores

@@ -16,24 +16,24 @@ from typing import Any
 
 import numpy as np
 
-import onnxrank.export.oracle
-import onnxrank.export.save
-import onnxrank.tolerances
+import onnxrank.export.artifact.saving
+import onnxrank.export.proof.oracle
+import onnxrank.proof.tolerances
 from onnxrank import LateInteraction
-from onnxrank.activation import activate
+from onnxrank.artifact.golden import read_golden
+from onnxrank.artifact.manifest import Manifest, Variant
+from onnxrank.engine.activation import activate
+from onnxrank.engine.padded import score
+from onnxrank.engine.prefix import packed_scorer
+from onnxrank.engine.session import CPU, Session
+from onnxrank.export.artifact.saving import FILE_BYTES
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
-from onnxrank.export.golden_pairs import EVALUATION
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.save import FILE_BYTES
-from onnxrank.export.sources import locate
-from onnxrank.golden import read_golden
-from onnxrank.manifest import Manifest, Variant
-from onnxrank.packed import packed_scorer
-from onnxrank.portable import score
+from onnxrank.export.proof.golden_pairs import EVALUATION
 from onnxrank.progress import progress
-from onnxrank.prompt import PromptEncoder
 from onnxrank.quantize.variants import VARIANTS
-from onnxrank.session import CPU, Session
+from onnxrank.text.prompt import PromptEncoder
 from tests.exports import score_here
 from tests.tiny_families import TINY, TINY_TOLERANCES
 
@@ -98,9 +98,9 @@ def _stamp() -> str:
 
 
 def _write(name: str, folder: Path) -> str:
-    onnxrank.tolerances.TOLERANCES.update(TINY_TOLERANCES)
-    onnxrank.export.save.FILE_BYTES = SPLIT_BYTES if name == SPLIT else FILE_BYTES
-    onnxrank.export.oracle.ask = score_here
+    onnxrank.proof.tolerances.TOLERANCES.update(TINY_TOLERANCES)
+    onnxrank.export.artifact.saving.FILE_BYTES = SPLIT_BYTES if name == SPLIT else FILE_BYTES
+    onnxrank.export.proof.oracle.ask = score_here
     artifact, checkpoint = folder / name, folder / "checkpoints" / name
     shutil.rmtree(checkpoint, ignore_errors=True)
     variants = tuple(variant for variant, spec in VARIANTS.items() if name in HALF or not spec.half)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from onnxrank import Reranker
-from onnxrank.cli import app
+from onnxrank.cli.app import app
 from onnxrank.errors import CheckpointError, InputError, RerankError, UnsupportedError
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import matrix, mmbert

@@ -11,9 +11,9 @@ from transformers import AutoModel
 from typer.testing import CliRunner
 
 from onnxrank import Reranker
-from onnxrank.cli import app
+from onnxrank.artifact.manifest import read_manifest
+from onnxrank.cli.app import app
 from onnxrank.errors import CheckpointError, InputError, UnsupportedError
-from onnxrank.manifest import read_manifest
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import mmbert
 

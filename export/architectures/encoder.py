@@ -1,0 +1,51 @@
+"""The graphs of an encoder with a head."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+
+from onnxrank.export.architectures import ENCODERS
+from onnxrank.export.architectures.architecture import Encoder, EncoderBody
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.encoder_inputs import EncoderInputs, encoder_inputs
+from onnxrank.export.graph.heads import Outputs
+from onnxrank.export.graph.weights import Weights, prefix_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """What a head reads: an encoder's hidden states [batch, sequence, hidden], after its last norm and before it."""
+
+    normed: ir.Value
+    raw: ir.Value
+    inputs: EncoderInputs
+
+
+Head = Callable[[GraphBuilder, Hidden], Outputs]
+
+
+def build(checkpoint: Checkpoint, body: EncoderBody, head: Head) -> ir.Model:
+    """Return the float32 graph."""
+    encoder = _architecture(checkpoint)
+    b = GraphBuilder()
+    inputs = encoder_inputs(b, token_types=encoder.token_types(checkpoint.config))
+    weights = Weights(b, checkpoint, prefix_of(checkpoint, encoder.anchor))
+    normed, raw = encoder.build(b, weights, checkpoint.config, inputs, body)
+    return b.model(head(b, Hidden(normed=normed, raw=raw, inputs=inputs)))
+
+
+def has_builder(config: Mapping[str, Any]) -> bool:
+    """Whether graphs of this architecture are built op by op."""
+    return config.get("model_type") in ENCODERS
+
+
+def positions(checkpoint: Checkpoint) -> int:
+    """Return the longest text, in tokens."""
+    return _architecture(checkpoint).positions(checkpoint.config)
+
+
+def _architecture(checkpoint: Checkpoint) -> Encoder:
+    return ENCODERS[checkpoint.config["model_type"]]

@@ -1,0 +1,4 @@
+"""What is written: the staged folder, graphs and weights, the card, and the files for browsers.
+
+May import all rooms.
+"""

@@ -1,0 +1,148 @@
+"""The artifact's model card: what is in it, how close to PyTorch it scores, and how to use it."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from onnxrank.artifact.manifest import Manifest
+from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.export.checkpoint.tokenizer import read_tokenizer
+from onnxrank.export.proof.evaluation import measure_labels
+from onnxrank.export.proof.golden_pairs import EVALUATION
+from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
+
+PAIRS = """from onnxrank import Reranker
+
+reranker = Reranker("{name}", variant="{variant}")  # this folder, or its hub id
+reranker.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."])"""
+TOKENS = """from onnxrank import LateInteraction
+
+model = LateInteraction("{name}", variant="{variant}")  # this folder, or its hub id
+model.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."])
+vectors = model.encode(["Paris is the capital of France."], is_query=False)"""
+TEXTS = """from onnxrank import Embedder
+
+model = Embedder("{name}", variant="{variant}")  # this folder, or its hub id
+model.encode(["what is the capital of France?"], is_query=True) @ model.encode(["Paris."], is_query=False).T"""
+BROWSER = """
+In a browser or Node, the npm package `onnxrank` (WebGPU or WASM, checked on the device; `docs/browser.md`):
+
+```js
+import { {opener} } from "onnxrank";
+
+const model = await {opener}.from_pretrained("owner/name"); // its hub id, or the address of this folder
+await model.rank("what is the capital of France?", ["Paris is the capital of France.", "Berlin is in Germany."]);
+```
+"""
+PLAIN = """
+With Transformers.js 4.3 or later alone, `AutoTokenizer` and `AutoModel` read this folder as it is; the output is
+{output}, and `reranker.json` holds the prompt and what follows.
+"""
+# How the usage code that is passed around for vocabulary graphs differs from the models' authors' own.
+RECIPE = """
+`AutoModelForCausalLM` in Transformers.js reads this folder too. Usage code for it that goes around differs from the
+authors' reference, and its scores with it: the reference has two line feeds after `</think>`, not one, and one, not
+two, between instruction, query and document; to truncate the finished prompt cuts off its end, where the answer is
+read; and exp(yes) / (exp(yes) + exp(no)) overflows where a logit is beyond 709. The prompt in `reranker.json` is the
+reference's.
+"""
+USAGE = """## Use
+
+```python
+{code}
+```
+"""
+
+
+def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
+    """Write README.md of the artifact in `folder`; labelled candidates in `checkpoint` give the baselines."""
+    variants = list(manifest.variants)
+    licence = f"license: {manifest.source.licence}\n" if manifest.source.licence else ""
+    parts = [
+        f"---\n{licence}base_model: {manifest.source.id}\nlibrary_name: onnxrank\n"
+        "pipeline_tag: text-ranking\ntags: [onnx, reranker, transformers.js]\n---\n",
+        f"# {manifest.name} (ONNX)\n",
+        f"`{manifest.source.id}`"
+        + (f" at `{manifest.source.revision}`" if manifest.source.revision else "")
+        + f", family `{manifest.family}`, exported with onnxrank {manifest.made_with['onnxrank']}. "
+        + ("Its graphs were traced by PyTorch. " if manifest.traced else "")
+        + f"It reads up to {manifest.scoring.max_length} tokens.{_exits(manifest)}"
+        + f"{_scripts(manifest, checkpoint, folder)}\n",
+        "## Variants\n",
+        _table(
+            ["variant", "for", "MB", "kept in float32"],
+            [
+                [n, PRECISIONS[n].purpose, _megabytes(manifest, n), ", ".join(v.kept_float32) or "-"]
+                for n, v in manifest.variants.items()
+            ],
+        ),
+        "\n## Parity with PyTorch\n",
+        f"Differences from transformers {manifest.made_with['transformers']} in float32, each graph and padding side, "
+        "over the pairs of `golden.json`. Batch effect: how far a document's logit moves with what it is batched "
+        "with. Repeat it with `onnxrank verify`.\n",
+        _table(
+            PARITY_COLUMNS,
+            [row for n, v in manifest.variants.items() for row in parity_rows(n, v.parity, v.batch_effect)],
+        ),
+    ]
+    if any(v.evaluation for v in manifest.variants.values()):
+        parts += ["\n## Ranking quality\n", _quality(manifest, checkpoint / EVALUATION)]
+    parts.append("\n" + _usage(manifest).replace("{name}", manifest.name).replace("{variant}", variants[0]))
+    (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _exits(manifest: Manifest) -> str:
+    matryoshka = manifest.scoring.matryoshka
+    if matryoshka is None:
+        return ""
+    layers, dims = (", ".join(map(str, choices)) for choices in (matryoshka.layers, matryoshka.dims))
+    return f" Exits after {layers} layers, of widths {dims}: `layers=` and `dim=` choose."
+
+
+def _scripts(manifest: Manifest, checkpoint: Path, folder: Path) -> str:
+    if "scripts" not in manifest.options:
+        return ""
+    kept, of = (read_tokenizer(place).get_vocab_size() for place in (folder, checkpoint))
+    return (
+        f" Its vocabulary is cut to {manifest.options['scripts']}: {kept:,} of {of:,} tokens are kept. Texts in these "
+        "scripts score as before; others fall back to bytes or unknown tokens, and score worse."
+    )
+
+
+def _usage(manifest: Manifest) -> str:
+    scoring = manifest.scoring
+    if scoring.late_interaction:
+        code, output = TOKENS, f"`token_embeddings` `[batch_size, sequence_length, {scoring.late_interaction.dim}]`"
+    elif scoring.texts:
+        code, output = TEXTS, "`embeddings` `[batch_size, dim]`"
+    elif scoring.readout:
+        code, output = PAIRS, "`logits` `[batch_size, sequence_length, vocabulary]`"
+    else:
+        columns = len(scoring.matryoshka.dims) if scoring.matryoshka else 1
+        code, output = PAIRS, f"`logits` `[batch_size, {columns}]`, raw scores"
+    browser = "" if scoring.opened_with == "Embedder" else BROWSER.replace("{opener}", scoring.opened_with)
+    recipe = RECIPE if scoring.readout and manifest.family == "qwen3-reranker" else ""
+    return USAGE.format(code=code) + browser + PLAIN.format(output=output) + recipe
+
+
+def _quality(manifest: Manifest, path: Path) -> str:
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    relevance = [entry["relevance"] for entry in entries]
+    rng = random.Random(0)
+    rows = {"random order": measure_labels(relevance, [[rng.random() for _ in row] for row in relevance])}
+    if all("bm25" in entry for entry in entries):
+        rows["BM25"] = measure_labels(relevance, [entry["bm25"] for entry in entries])
+    rows |= {name: v.evaluation for name, v in manifest.variants.items() if v.evaluation}
+    names = list(next(iter(rows.values())))
+    table = _table(["", *names], [[label, *(f"{values[n]:.4f}" for n in names)] for label, values in rows.items()])
+    return f"{len(entries)} held-out queries with {len(relevance[0])} candidates each.\n\n{table}"
+
+
+def _megabytes(manifest: Manifest, name: str) -> str:
+    return f"{sum(manifest.files[file].bytes for file in manifest.variants[name].files) / 1e6:.1f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -1,0 +1,83 @@
+"""`device_check.json`: what each graph gives for a few golden pairs, for scorers on devices unknown here.
+
+A GPU in a browser is compared with these, not with PyTorch: 4 bits may stray from PyTorch further than a broken kernel
+does, and the prefix graph of 4 bits from the padded one.
+"""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from onnxrank.artifact.golden import Golden, GoldenPair, read_golden
+from onnxrank.artifact.manifest import DEVICE_CHECK, Variant
+from onnxrank.artifact.opening import Artifact
+from onnxrank.engine.device import Device
+from onnxrank.engine.pair_scorer import Graph, PairScorer
+from onnxrank.engine.text_scorer import TextScorer
+from onnxrank.proof.verification import encode_pairs, encode_texts
+
+# Kernels for attention take other paths for longer texts: one may be right up to 32 tokens and wrong beyond.
+LONGER_THAN = (0, 32, 128)
+
+
+def write_device_check(artifact: Artifact) -> None:
+    """Write the file for a model that scores, by its graphs on the CPU.
+
+    pairs: the shortest golden pair, the shortest of more than 32 tokens, and likewise of 128. padded: logits of each
+    variant's padded graph, laid out as in golden.json. prefix: of the prefix graphs. deviation: the standard deviation
+    of each column of the golden logits.
+    """
+    manifest = artifact.manifest
+    if not (manifest.scoring.prompt or manifest.scoring.late_interaction):
+        return
+    golden = read_golden(artifact.folder)
+    chosen = replace(golden, pairs=tuple(_choose(golden.scored)))
+    padded = partial(_pairs, graph="padded") if manifest.scoring.prompt else _texts
+    data = {
+        "pairs": [
+            {
+                "query": pair.query,
+                "document": pair.document,
+                "query_token_ids": pair.query_token_ids,
+                "token_ids": pair.token_ids,
+            }
+            for pair in chosen.pairs
+        ],
+        "padded": {name: padded(artifact, variant, chosen) for name, variant in manifest.variants.items()},
+        "prefix": {
+            name: _pairs(artifact, variant, chosen, graph="prefix")
+            for name, variant in manifest.variants.items()
+            if variant.prefix
+        },
+        "deviation": np.std([pair.logits or () for pair in golden.scored], axis=0).tolist(),
+    }
+    (artifact.folder / DEVICE_CHECK).write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _choose(golden: tuple[GoldenPair, ...]) -> list[GoldenPair]:
+    by_length = sorted(golden, key=lambda pair: len(pair.token_ids))
+    found = [next((p for p in by_length if len(p.token_ids) > length), None) for length in LONGER_THAN]
+    return [pair for i, pair in enumerate(found) if pair is not None and pair not in found[:i]]
+
+
+def _pairs(artifact: Artifact, variant: Variant, golden: Golden, *, graph: Graph) -> list[list[float]]:
+    matryoshka = artifact.manifest.scoring.matryoshka
+    encoded = encode_pairs(artifact, golden)
+    columns = [
+        PairScorer(artifact, variant, layers=layers, device=Device(), graph=graph).score(encoded, pack_tokens=1)
+        for layers in (matryoshka.layers if matryoshka else (None,))
+    ]
+    rows: list[list[float]] = np.concatenate(columns, axis=1).tolist()
+    return rows
+
+
+def _texts(artifact: Artifact, variant: Variant, golden: Golden) -> list[list[float]]:
+    scorer = TextScorer(artifact, variant, device=Device())
+    queries, documents = encode_texts(artifact, golden)
+    vectors = scorer.embed(documents, is_query=False, batch_tokens=1)
+    return [
+        scorer.similarities(query, [document]).tolist()
+        for query, document in zip(scorer.embed(queries, is_query=True, batch_tokens=1), vectors, strict=True)
+    ]

@@ -1,0 +1,202 @@
+"""A checkpoint folder in safetensors, read one tensor at a time."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import ml_dtypes  # noqa: F401  # registers bfloat16 with numpy, which safetensors looks up by name
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from onnxrank.errors import CheckpointError
+from onnxrank.export.checkpoint.pickles import as_safetensors
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+# The one pickle that stands for a whole checkpoint; read as weights alone, and only where there is nothing better.
+LEGACY = "final.pt"
+# Another beside the weights, of a few megabytes.
+LEGACY_HEADS = "classification_heads.pt"
+FLOATS = ("BF16", "F16", "F32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorEntry:
+    """Where a tensor lies, and its dtype and shape as the file's header gives them."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """`config` is config.json; `tensors` lists the weights, which stay on disk until `tensor` reads one."""
+
+    folder: Path
+    config: dict[str, Any]
+    tensors: Mapping[str, TensorEntry]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Checkpoint":
+        """Read config.json and the headers of the weight files.
+
+        Raises CheckpointError for a missing, damaged or unsafe file.
+        """
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"{folder} has no config.json, so it is no checkpoint; give a model's folder.")
+        config = read_json(folder / "config.json")
+        tensors: dict[str, TensorEntry] = {}
+        for file in _weight_files(folder):
+            tensors |= _header(file)
+        return cls(folder=folder, config=config, tensors=tensors)
+
+    def with_file(self, file: Path) -> "Checkpoint":
+        """Return the checkpoint with the tensors of another safetensors file added."""
+        return replace(self, tensors={**self.tensors, **_header(file)})
+
+    def require(self, name: str, shape: Sequence[int]) -> None:
+        """Raise CheckpointError unless a float tensor of this name and shape exists; nothing is read."""
+        entry = self._entry(name)
+        if entry.shape != tuple(shape):
+            raise CheckpointError(
+                f"tensor {name!r} in {entry.file} has shape {list(entry.shape)}, and config.json makes it "
+                f"{list(shape)}; the two files are not of one model."
+            )
+
+    def tensor(self, name: str) -> NDArray[np.float32]:
+        """Return one tensor as float32.
+
+        Raises CheckpointError if it is missing, not in floats, or holds NaN or infinity.
+        """
+        entry = self._entry(name)
+        with _reading(entry.file) as file:
+            value: NDArray[np.float32] = file.get_tensor(name).astype(np.float32, copy=False)
+        return _finite(value, name, entry)
+
+    def rows(self, name: str, indices: Sequence[int]) -> NDArray[np.float32]:
+        """Return some rows of a matrix, [len(indices), columns], as float32.
+
+        Raises CheckpointError if the tensor or a row is missing, is not in floats, or holds NaN or infinity.
+        """
+        entry = self._entry(name)
+        if (last := max(indices)) >= entry.shape[0]:
+            raise CheckpointError(
+                f"tensor {name!r} in {entry.file} has {entry.shape[0]} rows, and row {last} is asked for; "
+                "the tokenizer and the weights are not of one model."
+            )
+        with _reading(entry.file) as file:
+            rows = [file.get_slice(name)[i : i + 1] for i in indices]
+        return _finite(np.concatenate(rows).astype(np.float32, copy=False), name, entry)
+
+    def _entry(self, name: str) -> TensorEntry:
+        entry = self.tensors.get(name)
+        if entry is None:
+            near = difflib.get_close_matches(name, self.tensors, n=1)
+            hint = f" (the nearest name is {near[0]!r})" if near else ""
+            raise CheckpointError(
+                f"{_home(self.folder, name)} has no tensor {name!r}{hint}; download the checkpoint again."
+            )
+        if entry.dtype not in FLOATS:
+            raise CheckpointError(
+                f"tensor {name!r} in {entry.file} is {entry.dtype}, and {', '.join(FLOATS)} can be read; "
+                "export from the unquantized checkpoint."
+            )
+        return entry
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a file's JSON object. Raises CheckpointError if it is something else."""
+    data = _parse(path)
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} holds a {type(data).__name__}, not an object; download the checkpoint again.")
+    return data
+
+
+def read_json_list(path: Path) -> list[dict[str, Any]]:
+    """Return a file's JSON list of objects. Raises CheckpointError if it is something else."""
+    data = _parse(path)
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise CheckpointError(f"{path} is no list of objects; download the checkpoint again.")
+    return data
+
+
+def _parse(path: Path) -> object:
+    try:
+        parsed: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no JSON ({error}); download the checkpoint again.") from error
+    return parsed
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    # The single file first, as transformers does: the oracle has to read the same weights.
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).is_file():
+        shards = sorted(set(_weight_map(folder).values()))
+        for shard in shards:
+            if not (folder / shard).is_file():
+                raise CheckpointError(f"{folder / shard} is missing; download the checkpoint again.")
+        return [folder / shard for shard in shards]
+    if (folder / LEGACY).is_file():
+        return [as_safetensors(folder / LEGACY)]
+    if pickles := [p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in sorted(folder.glob(pattern))]:
+        raise CheckpointError(
+            f"{folder} holds only {pickles[0]}, a pickle, which could run code and is not opened; "
+            "load it with transformers where you trust it, and `save_pretrained` writes safetensors."
+        )
+    raise CheckpointError(f"{folder} has no {WEIGHTS}, so it is no checkpoint; give a model's folder.")
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
+    """Tensor name to shard, as the index gives it; each shard is a file next to the index."""
+    found = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(found, dict) or not found or not all(isinstance(shard, str) for shard in found.values()):
+        raise CheckpointError(f"{folder / INDEX} has no weight_map of file names; download the checkpoint again.")
+    for shard in found.values():
+        if PureWindowsPath(shard).name != shard:  # knows both slashes, and drives
+            raise CheckpointError(f"{folder / INDEX} names {shard!r}, which is no plain file name; do not use it.")
+    return found
+
+
+def _home(folder: Path, name: str) -> Path:
+    """The file in which a tensor should be."""
+    if (folder / WEIGHTS).is_file():
+        return folder / WEIGHTS
+    return folder / _weight_map(folder).get(name, INDEX)
+
+
+def _header(file: Path) -> dict[str, TensorEntry]:
+    with _reading(file) as opened:
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # not a mapping
+        return {
+            name: TensorEntry(file=file, dtype=part.get_dtype(), shape=tuple(part.get_shape()))
+            for name, part in slices.items()
+        }
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[Any]:
+    """Map a weight file: anew for each read, so that threads share nothing."""
+    try:
+        with safe_open(file, framework="np") as opened:
+            yield opened
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} is damaged ({error}); download the checkpoint again.") from error
+
+
+def _finite(value: NDArray[np.float32], name: str, entry: TensorEntry) -> NDArray[np.float32]:
+    # The sum is NaN or infinite exactly when an element is (barring overflow, which float64 rules out).
+    with np.errstate(invalid="ignore"):  # inf - inf warns
+        total = value.sum(dtype=np.float64)
+    if not np.isfinite(total):
+        raise CheckpointError(
+            f"tensor {name!r} in {entry.file} holds NaN or infinity; the checkpoint is damaged, use another copy."
+        )
+    return value

@@ -1,0 +1,49 @@
+"""Weights in a PyTorch pickle, read with `weights_only`: nothing in the file is ever run.
+
+The conversion to safetensors happens in a process of its own, so that the exporter never loads torch.
+"""
+
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from onnxrank.errors import CheckpointError
+from onnxrank.export.scratch import scratch
+
+
+@cache
+def as_safetensors(path: Path) -> Path:
+    """Return a safetensors file with the tensors of a pickle; it lives as long as this process.
+
+    Raises CheckpointError if the file holds anything but tensors in (one level of) dictionaries.
+    """
+    target = Path(tempfile.mkdtemp(dir=scratch())) / f"{path.name}.safetensors"
+    command = [sys.executable, "-m", "onnxrank.export.checkpoint.pickles", str(path), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
+        raise CheckpointError(f"{path} cannot be read as weights alone, and is not run ({reason}).")
+    return target
+
+
+def _convert(source: Path, target: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's errors share no base, and span lines
+        sys.exit(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+    for name in ("model_state_dict", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        sys.exit("it holds more than named tensors")
+    # Clones: safetensors refuses tensors that share memory.
+    save_file({str(name): value.clone().contiguous() for name, value in content.items()}, target)
+
+
+if __name__ == "__main__":
+    _convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,143 @@
+"""From what a person types (an alias, a hub id, a folder) to a checkpoint folder."""
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxrank.artifact.hub import looks_like_repo_id, snapshot
+from onnxrank.errors import InputError
+from onnxrank.export.checkpoint.checkpoint import LEGACY_HEADS
+
+# No pickles, for loading one can run code, but the small one that a family reads as weights alone. The hub client's *
+# crosses slashes.
+PATTERNS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "*.safetensors",
+    "model.safetensors.index.json",
+    "README.md",
+    "modules.json",
+    "config_sentence_transformers.json",
+    "sentence_bert_config.json",
+    "matryoshka_config.json",
+    "*/config.json",
+    LEGACY_HEADS,
+)
+UNSTATED = "not stated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A short name for a known model; `repo_id` None means the checkpoint inside this package."""
+
+    repo_id: str | None
+    family: str
+    licence: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSource:
+    """A checkpoint folder and where it came from. `id` is a hub id or a folder's name, never a path."""
+
+    name: str
+    id: str
+    folder: Path
+    revision: str | None
+    family: str | None
+    licence: str | None
+
+
+def _alias(repo_id: str | None, family: str, parameters: str, licence: str = "apache-2.0") -> Alias:
+    return Alias(repo_id=repo_id, family=family, licence=licence, parameters=parameters)
+
+
+ALIASES = {
+    "demo": _alias(None, "qwen3-reranker", "1.4M"),
+    "qwen3-reranker": _alias("Qwen/Qwen3-Reranker-0.6B", "qwen3-reranker", "0.6B"),
+    "qwen3-reranker-4b": _alias("Qwen/Qwen3-Reranker-4B", "qwen3-reranker", "4B"),
+    "qwen3-reranker-8b": _alias("Qwen/Qwen3-Reranker-8B", "qwen3-reranker", "8B"),
+    "matrix-v6-reranker": _alias("hyperspaceai/matrix-v6-reranker", "matrix-v6-reranker", "0.6B", UNSTATED),
+    "mmbert-rerank": _alias("llm-semantic-router/mmbert-rerank-32k-2d-matryoshka", "mmbert-rerank", "308M"),
+    "reason-mxbai-colbert": _alias("DataScience-UIBK/Reason-mxbai-colbert-v0.1-32m", "colbert", "32M", UNSTATED),
+    "mxbai-edge-colbert": _alias("mixedbread-ai/mxbai-edge-colbert-v0-32m", "colbert", "32M"),
+    "bge-reranker-v2-m3": _alias("BAAI/bge-reranker-v2-m3", "cross-encoder", "568M"),
+    "gte-reranker-modernbert": _alias("Alibaba-NLP/gte-reranker-modernbert-base", "cross-encoder", "149M"),
+    "ms-marco-minilm": _alias("cross-encoder/ms-marco-MiniLM-L6-v2", "cross-encoder", "23M"),
+    "zerank-2": _alias("zeroentropy/zerank-2", "zerank", "4B", "cc-by-nc-4.0"),
+    "qwen3-embedding": _alias("Qwen/Qwen3-Embedding-0.6B", "qwen3-embedding", "0.6B"),
+}
+
+
+def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
+    """Return the checkpoint that `source` names, downloading it if it is on the hub.
+
+    An alias comes first (write ./demo for a folder of that name), then a folder, then a hub id.
+    Raises InputError if it is none of these, HubError if the download fails.
+    """
+    alias = ALIASES.get(source)
+    if alias and alias.repo_id is None:
+        _refuse_revision(revision, source)
+        folder = Path(__file__).parent.parent / "demo"
+        return CheckpointSource(
+            name=source,
+            id=f"onnxrank/{source}",
+            folder=folder,
+            revision=None,
+            family=alias.family,
+            licence=alias.licence,
+        )
+    if alias is None and os.path.isdir(source):  # Path.is_dir is true for "", and raises for a name that is too long
+        _refuse_revision(revision, source)
+        folder = Path(source).resolve()
+        return CheckpointSource(
+            name=folder.name,
+            id=folder.name,
+            folder=folder,
+            revision=None,
+            family=None,
+            licence=_licence(folder),
+        )
+    repo_id = alias.repo_id if alias and alias.repo_id else source
+    if not looks_like_repo_id(repo_id):
+        raise InputError(_unknown(source))
+    fetched = snapshot(repo_id, revision=revision, allow_patterns=PATTERNS)
+    return CheckpointSource(
+        name=source if alias else repo_id.split("/")[1].lower(),
+        id=repo_id,
+        folder=fetched.folder,
+        revision=fetched.revision,
+        family=alias.family if alias else None,
+        licence=_licence(fetched.folder) or (alias.licence if alias and alias.licence != UNSTATED else None),
+    )
+
+
+def _refuse_revision(revision: str | None, source: str) -> None:
+    if revision is not None:
+        raise InputError(f"--revision {revision} is for hub ids, and {source} is a local folder; leave it out.")
+
+
+def _unknown(source: str) -> str:
+    if source.startswith((".", "/", "~")) or "\\" in source or source.count("/") > 1:
+        return f"{source} is no folder; check the path."
+    near = difflib.get_close_matches(source, ALIASES, n=1, cutoff=0.4)
+    remedy = f"did you mean {near[0]}?" if near else "see `export-model --list`."
+    return f"{source!r} is neither an alias ({', '.join(ALIASES)}), a folder, nor a hub id (owner/name); {remedy}"
+
+
+def _licence(folder: Path) -> str | None:
+    card = folder / "README.md"
+    if not card.is_file():
+        return None
+    matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    found = re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", matter.group(1), re.MULTILINE) if matter else None
+    return found.group(1) if found else None

@@ -1,0 +1,68 @@
+"""What a checkpoint's tokenizer files say."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from onnxrank.artifact.opening import TOKENIZER
+from onnxrank.errors import CheckpointError, UnsupportedError
+from onnxrank.export.checkpoint.checkpoint import Checkpoint, read_json
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Return tokenizer.json without truncation and padding; raises CheckpointError if it is missing or damaged."""
+    path = folder / TOKENIZER
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} has no {TOKENIZER}; save it with `AutoTokenizer.from_pretrained(...).save_pretrained(...)`."
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise CheckpointError(f"{path} is no tokenizer ({error}); download the checkpoint again.") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def fixed_token_ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    """Return a text's token ids, control tokens parsed and nothing added."""
+    return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def single_token(tokenizer: Tokenizer, word: str) -> int:
+    """Return the id of a word that must be one token; raises UnsupportedError if it is not."""
+    ids = fixed_token_ids(tokenizer, word)
+    if len(ids) != 1:
+        raise UnsupportedError(
+            f"the tokenizer splits {word!r} into {len(ids)} tokens, and this family needs one; "
+            "use the tokenizer that the model was trained with."
+        )
+    return ids[0]
+
+
+def settings(checkpoint: Checkpoint) -> dict[str, object]:
+    """Return tokenizer_config.json, or nothing where there is none."""
+    path = checkpoint.folder / "tokenizer_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def declared_length(checkpoint: Checkpoint) -> int | None:
+    """Return tokenizer_config.json's model_max_length, or None where it is not known."""
+    length = settings(checkpoint).get("model_max_length")
+    return (
+        int(length) if isinstance(length, (int, float)) and length < 1_000_000 else None
+    )  # a huge number means: unknown
+
+
+def special_token_id(checkpoint: Checkpoint, tokenizer: Tokenizer, name: str) -> int | None:
+    """Return the id of `pad_token`, `mask_token` and the like, as tokenizer_config.json names it."""
+    token = settings(checkpoint).get(name)
+    content = token.get("content") if isinstance(token, dict) else token
+    return tokenizer.token_to_id(content) if isinstance(content, str) else None
+
+
+def pad_token_id(checkpoint: Checkpoint, tokenizer: Tokenizer) -> int:
+    """Any id would do, since padding is masked; the tokenizer's own is the least surprising."""
+    found = special_token_id(checkpoint, tokenizer, "pad_token")
+    return found if found is not None else int(checkpoint.config.get("pad_token_id") or 0)

@@ -1,0 +1,43 @@
+"""Which family a checkpoint is of, and whether the family takes the options."""
+
+from onnxrank.errors import InputError, UnsupportedError
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.families import FAMILIES
+from onnxrank.export.families.family import Family
+from onnxrank.export.options import FamilyOptions
+
+
+def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
+    """Return the family called `name`, or for None the one that the checkpoint certainly is of.
+
+    Raises InputError if the name is unknown or there is no certainty, UnsupportedError if it comes in another
+    architecture.
+    """
+    if name is None:
+        found = [family for family in FAMILIES.values() if family.recognises(checkpoint)]
+        if len(found) != 1:
+            raise InputError(
+                f"{checkpoint.folder.name} does not say which reranker it is; name it with --family "
+                f"({', '.join(FAMILIES)})."
+            )
+        name = found[0].name
+    if name not in FAMILIES:
+        raise InputError(f"--family {name!r} is unknown; the families are {', '.join(FAMILIES)}.")
+    family, model_type = FAMILIES[name], checkpoint.config.get("model_type")
+    if model_type in family.never or (family.model_types and model_type not in family.model_types):
+        raise UnsupportedError(
+            f"config.json has model_type {model_type!r}, and family {name} comes as {family.comes_as()}; "
+            "name the family this checkpoint belongs to."
+        )
+    return family
+
+
+def check_options(family: Family, options: FamilyOptions) -> None:
+    """Raise InputError for an option that the family does not take."""
+    for option in options.given():
+        if option != "max_length" and option not in family.options:
+            takes = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(family.options))
+            raise InputError(
+                f"family {family.name} takes no --{option.replace('_', '-')}"
+                + (f", only {takes}; leave it out." if takes else "; leave it out.")
+            )

@@ -1,0 +1,116 @@
+"""Graphs of classifiers whose architecture has no builder here: traced by PyTorch's own exporter.
+
+The tracer runs as a process of its own. Its graph reads rows padded on the right; rows padded on the left are rolled
+first. What ONNX Runtime cannot fuse in it stays slow: a traced graph is right, not fast.
+"""
+
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from onnxrank.errors import UnsupportedError
+from onnxrank.export.artifact.saving import INLINE_BYTES
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.graph.builder import MICROSOFT, OPSET, GraphBuilder
+from onnxrank.export.graph.decoder_inputs import INT64
+from onnxrank.export.scratch import scratch
+
+
+def classifier(checkpoint: Checkpoint) -> ir.Model:
+    """Return the traced float32 graph of a checkpoint of transformers' AutoModelForSequenceClassification.
+
+    Raises UnsupportedError if PyTorch cannot trace it, or it has other outputs than one logit.
+    """
+    model = ir.load(_trace(checkpoint.folder))
+    (output,) = model.graph.outputs
+    if output.shape is None or output.shape[1] != 1:
+        raise UnsupportedError(
+            f"{checkpoint.folder.name} gives logits of shape {output.shape}, and a reranker has one score; "
+            "such a classifier cannot be exported."
+        )
+    for value in model.graph.initializers.values():
+        # Small ones are saved inside the graph's file, and must not point to the tracer's.
+        if isinstance(value.const_value, ir.ExternalTensor) and value.const_value.nbytes <= INLINE_BYTES:
+            value.const_value = ir.tensor(value.const_value.numpy(), name=value.name)
+    for node in model.graph:
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.type = value.shape = None  # a variant may change it
+    _roll(model)
+    model.graph.opset_imports[MICROSOFT] = 1
+    return model
+
+
+def _roll(model: ir.Model) -> None:
+    """Put nodes in front that move each row's padding to the right."""
+    b = GraphBuilder()
+    inputs = {str(v.name): b.input(str(v.name), INT64, ["batch_size", "sequence_length"]) for v in model.graph.inputs}
+    mask = inputs["attention_mask"]
+    padding = b.op("ArgMax", b.op("Cast", mask, to=ir.DataType.INT32), axis=1, keepdims=1, name="left_padding")
+    length = b.op("Squeeze", b.op("Shape", mask, start=1, end=2), name="sequence_length_scalar")
+    places = b.op("Range", b.constant(0, "zero"), length, b.constant(1, "one"))
+    rolled = b.op("Mod", b.op("Add", padding, places), length, name="rolled")
+    b.prepend(
+        model,
+        {name: b.op("GatherElements", value, rolled, axis=1, name=f"{name}.rolled") for name, value in inputs.items()},
+    )
+
+
+@cache
+def _trace(folder: Path) -> Path:
+    target = Path(tempfile.mkdtemp(dir=scratch())) / "traced.onnx"
+    command = [sys.executable, "-W", "ignore", "-m", "onnxrank.export.graph.traced", str(folder), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise UnsupportedError(
+            f"{folder.name} has an architecture without a builder here, and PyTorch cannot trace it ({lines[-1]})."
+        )
+    return target
+
+
+def _serve(folder: Path, target: Path) -> None:
+    import torch
+    import transformers
+
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    names = [
+        name
+        for name in ("input_ids", "attention_mask", "token_type_ids")
+        if name in transformers.AutoTokenizer.from_pretrained(folder).model_input_names
+    ]
+
+    class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *inputs: Any) -> Any:
+            return self.model(**dict(zip(names, inputs, strict=True))).logits
+
+    # Two rows of seven tokens: a dimension of 1 would be taken for a constant.
+    examples = {"input_ids": torch.full((2, 7), 5), "attention_mask": torch.ones(2, 7, dtype=torch.int64)}
+    examples["token_type_ids"] = torch.zeros(2, 7, dtype=torch.int64)
+    dynamic = {0: torch.export.Dim("batch_size"), 1: torch.export.Dim("sequence_length")}
+    program = torch.onnx.export(
+        Logits().eval(),
+        tuple(examples[name] for name in names),
+        dynamo=True,
+        dynamic_shapes=((dynamic,) * len(names),),
+        input_names=names,
+        output_names=["logits"],
+        opset_version=OPSET,
+    )
+    assert program is not None
+    program.save(target, external_data=True)
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), Path(sys.argv[2]))

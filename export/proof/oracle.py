@@ -1,0 +1,189 @@
+"""PyTorch's own scores of an untouched checkpoint.
+
+It runs as a process of its own, so that the exporter's memory never holds the model. Families hold their reference
+code as functions that get PyTorch passed in: only this file, the tracer and the reader of pickles import it.
+"""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from onnxrank.artifact.golden import Golden, GoldenPair
+from onnxrank.artifact.schema import read, write
+from onnxrank.errors import BackendError, CheckpointError
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.sources import locate
+from onnxrank.export.checkpoint.tokenizer import read_tokenizer
+from onnxrank.export.checkpoint.vocabulary import Vocabulary
+from onnxrank.export.families import FAMILIES
+from onnxrank.export.families.family import Reference, Torch
+from onnxrank.export.options import FamilyOptions, Setting
+
+Done = Callable[[int], None]
+
+
+def record(
+    checkpoint: str,
+    *,
+    family: str,
+    pairs: Sequence[GoldenPair],
+    options: Mapping[str, Setting],
+    done: Done = lambda n: None,
+) -> Golden:
+    """Return `pairs` with the reference's token ids, and its logits where a pair's logits are not None.
+
+    checkpoint: an alias, hub id or folder. options: as Options.recorded gives them; with scripts among them, the ids
+    are those of the smaller vocabulary, and pairs that hold other tokens are left out. `done(1)` is called after each
+    pair. Raises BackendError if torch or transformers is missing, CheckpointError if transformers cannot load it.
+    """
+    for package in ("torch", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            raise BackendError(f"the proof needs {package}, which is not installed: `pip install onnxrank[export]`.")
+    folder = locate(checkpoint).folder
+    request = {
+        "folder": str(folder),
+        "family": family,
+        "options": dict(options),
+        "pairs": [write(pair) for pair in pairs],
+    }
+    try:
+        golden = read(Golden, ask(request, done))
+    except OracleError as error:
+        raise CheckpointError(
+            f"PyTorch cannot score {checkpoint} ({error}); check the checkpoint with transformers."
+        ) from error
+    if "scripts" not in options:
+        return golden
+    opened = Checkpoint.open(folder)
+    plan = FAMILIES[family].plan(opened, read_tokenizer(folder), FamilyOptions.of(options))
+    return Vocabulary.of(opened, plan.scoring, str(options["scripts"]).split(",")).golden(golden)
+
+
+class OracleError(Exception):
+    """The oracle's process gave no answer."""
+
+
+def ask(request: Mapping[str, Any], done: Done) -> Any:
+    """Return what `score_request` returns, from a process of its own."""
+    command = [sys.executable, "-m", "onnxrank.export.proof.oracle"]
+    with (
+        # A file, not a pipe: nobody would read a pipe while the answers are read.
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            encoding="utf-8",
+        ) as process,
+    ):
+        assert process.stdin and process.stdout
+        process.stdin.write(json.dumps(request))
+        process.stdin.close()
+        answer = None
+        for line in process.stdout:
+            answer = json.loads(line)
+            if not answer:
+                done(1)
+        process.wait()
+        complaints.seek(0)
+        problem = complaints.read().strip()
+    if process.returncode != 0 or answer is None:
+        raise OracleError(problem.splitlines()[-1] if problem else f"exit status {process.returncode}")
+    return answer
+
+
+def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
+    """Return the golden scores that a request of `record` asks for; `done(1)` is called after each pair."""
+    import torch
+    import transformers
+
+    reference = reference_of(Path(request["folder"]), request["family"], FamilyOptions.of(request["options"]))
+    pairs = []
+    with torch.inference_mode():
+        for asked in request["pairs"]:
+            query_ids, token_ids = reference.encode(asked["query"], asked["document"])
+            logits = asked["logits"]
+            if logits is not None:
+                logits = reference.score(query_ids, token_ids)
+            pairs.append({**asked, "query_token_ids": query_ids, "token_ids": token_ids, "logits": logits})
+            done(1)
+    oracle = {"torch": torch.__version__, "transformers": transformers.__version__, "dtype": "float32"}
+    return {"oracle": oracle, "pairs": pairs}
+
+
+def _serve() -> None:
+    """Read a request from standard input; write a line per scored pair, then the answer."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    _tell(score_request(json.load(sys.stdin), lambda n: _tell({})))
+
+
+def _tell(message: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference:
+    """Return a family's reference code on a checkpoint, loaded into this process."""
+    import torch
+    import transformers
+
+    checkpoint = Checkpoint.open(folder)
+    plan = FAMILIES[family].plan(checkpoint, read_tokenizer(folder), options)
+    return FAMILIES[family].reference(
+        Torch(
+            torch=torch,
+            transformers=transformers,
+            folder=folder,
+            checkpoint=checkpoint,
+            options=options,
+            scoring=plan.scoring,
+            tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+            load=partial(_load, folder),
+        )
+    )
+
+
+def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
+    import transformers
+
+    # Eager attention is the plain formula; the weights stay as stored, and compute in float32.
+    settings = {"dtype": "auto", "attn_implementation": "eager", **arguments}
+    model = getattr(transformers, auto_class).from_pretrained(folder, **settings).eval()
+    for module in model.modules():
+        _compute_in_float32(module)
+    return model
+
+
+def _compute_in_float32(module: Any) -> None:
+    """Widen a layer's weights while it runs: exact, and half the memory of a model in float32."""
+    import torch
+
+    stored = {name: p.data for name, p in module.named_parameters(recurse=False) if p.dtype != torch.float32}
+    if not stored:
+        return
+
+    def widen(module: Any, inputs: Any) -> None:
+        for name, data in stored.items():
+            getattr(module, name).data = data.float()
+
+    def restore(module: Any, inputs: Any, output: Any) -> None:
+        for name, data in stored.items():
+            getattr(module, name).data = data
+
+    module.register_forward_pre_hook(widen)
+    module.register_forward_hook(restore)
+
+
+if __name__ == "__main__":
+    _serve()

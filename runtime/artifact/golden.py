@@ -1,0 +1,58 @@
+"""`golden.json`: pairs with the token ids and logits that the untouched PyTorch checkpoint gave."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxrank.artifact.manifest import GOLDEN
+from onnxrank.artifact.schema import SchemaError, read, write
+from onnxrank.errors import ArtifactError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenPair:
+    """One pair. `logits` is None where only the token ids were recorded, because scoring would take minutes.
+
+    token_ids: of the prompt, or of the document where the model embeds queries (query_token_ids) and documents one by
+    one. logits: one number, or one for each exit (deepest first) and width (widest first) of a matryoshka model.
+    """
+
+    query: str
+    document: str
+    query_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    logits: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """`oracle` names the versions that gave the scores. All pairs use the default instruction."""
+
+    oracle: dict[str, str]
+    pairs: tuple[GoldenPair, ...]
+
+    @property
+    def scored(self) -> tuple[GoldenPair, ...]:
+        return tuple(pair for pair in self.pairs if pair.logits is not None)
+
+
+def read_golden(folder: Path) -> Golden:
+    """Raises ArtifactError if golden.json is missing or malformed."""
+    path = folder / GOLDEN
+    try:
+        return read(Golden, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, SchemaError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); export the artifact again.") from error
+
+
+def write_golden(golden: Golden, folder: Path) -> None:
+    (folder / GOLDEN).write_text(json.dumps(write(golden), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def by_query(pairs: Sequence[GoldenPair]) -> dict[str, list[int]]:
+    """Return the indices of each query's pairs."""
+    groups: dict[str, list[int]] = {}
+    for i, pair in enumerate(pairs):
+        groups.setdefault(pair.query, []).append(i)
+    return groups

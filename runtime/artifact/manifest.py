@@ -1,0 +1,285 @@
+"""`reranker.json`: everything a scorer needs to know about an artifact that the graphs do not carry."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from onnxrank.artifact.schema import SchemaError, read, write
+from onnxrank.errors import ArtifactError
+
+MANIFEST = "reranker.json"
+GOLDEN = "golden.json"
+DEVICE_CHECK = "device_check.json"
+FORMAT = 2
+
+Activation = Literal["sigmoid", "identity"]
+Truncation = Literal["document", "longest_first"]
+MaskedRow = Literal["mean", "zero"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the checkpoint came from. `revision` is a commit hash, or None for a local folder."""
+
+    id: str
+    revision: str | None
+    licence: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """How a (query, document) pair becomes token ids: pieces encoded one by one, their ids concatenated.
+
+    The token_ids are fixed. `instruction`, `query` and `document` are templates with `{instruction}`, `{query}` and
+    `{document}` slots; they are cut where no token of the checkpoint's tokenizer can cross, so that the pieces before
+    the document can be computed once and shared. default_instruction is None where the model takes none.
+    Where the tokenizer has no such place, `instruction` and `query` are empty and `document` has all three slots: each
+    pair is then encoded whole, and the pairs of a query share the longest common prefix of their token ids.
+    truncation: what gives way in a prompt that is too long: "document", or "longest_first" of query and document.
+    document_template: how the fields of a structured document become its text, "{name}: {description}" for one; None
+    if documents are plain texts only.
+    """
+
+    prefix_token_ids: tuple[int, ...]
+    instruction: str
+    query: str
+    separator_token_ids: tuple[int, ...]
+    document: str
+    suffix_token_ids: tuple[int, ...]
+    default_instruction: str | None
+    truncation: Truncation
+    document_template: str | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether pairs are encoded whole."""
+        return "{query}" in self.document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPrompt:
+    """How one text becomes token ids: prefix, `template` filled and cut from the right, suffix.
+
+    `{text}` and `{instruction}` are its slots. max_length is in tokens, prefix and suffix included.
+    """
+
+    prefix_token_ids: tuple[int, ...]
+    template: str
+    suffix_token_ids: tuple[int, ...]
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """How a model that embeds texts one by one reads queries and documents.
+
+    strip: whether white space around a text is removed first. lower_case: whether it is lower-cased then.
+    """
+
+    query: TextPrompt
+    document: TextPrompt
+    default_instruction: str | None
+    strip: bool
+    lower_case: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expansion:
+    """Queries are filled up to their max_length with a token; `attend` says whether attention sees it."""
+
+    token_id: int
+    attend: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenVectors:
+    """One vector per token, L2-normalised by the graph. Documents drop the vectors of `skip_token_ids`.
+
+    masked_row: what the graph gives a token that sees nothing in a sliding layer, "mean" of all values as
+    transformers 4 or "zero" as transformers 5; None where no such token is scored.
+    """
+
+    dim: int
+    expansion: Expansion | None
+    skip_token_ids: tuple[int, ...]
+    masked_row: MaskedRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matryoshka:
+    """The exits a variant has graphs for, deepest first, and the widths that are the columns of their logits, widest
+    first."""
+
+    layers: tuple[int, ...]
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocabularyReadout:
+    """For a graph that gives `[batch_size, sequence_length, vocab_size]`: logit(true) - logit(false), or logit(true)
+    where false is None."""
+
+    true_token_id: int
+    false_token_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyValueCache:
+    """Shape of the prefix graph's `past_key_values.N.key|value` inputs: `[heads, past, head_dim]` float32 for N <
+    layers."""
+
+    layers: int
+    heads: int
+    head_dim: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """How far a graph's scores are from PyTorch's over the golden pairs."""
+
+    pairs: int
+    max_logit_difference: float
+    max_score_difference: float
+    kendall_tau: float
+    top1_agreement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One precision of the model; paths are relative to the artifact's folder.
+
+    padded: the graph for padded rows; of a matryoshka model, its deepest exit. exits: the graphs of the other exits by
+    layer count. prefix: the graph for documents behind a cached prefix; None for encoders and for precisions that
+    CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from smaller ones; None where
+    they are in its files.
+    """
+
+    padded: str
+    prefix: str | None
+    requantize: str | None
+    exits: dict[str, str]
+    files: tuple[str, ...]
+    settings: dict[str, str | int | bool]
+    kept_float32: tuple[str, ...]
+    parity: dict[str, Parity]
+    batch_effect: float
+    evaluation: dict[str, float] | None
+
+    @property
+    def graphs(self) -> list[str]:
+        """The paths of all graphs."""
+        return [self.padded, *filter(None, (self.prefix, self.requantize)), *self.exits.values()]
+
+    def exit(self, layers: int | None) -> str:
+        """Return the padded graph that stops after `layers`, or the deepest for None."""
+        return self.exits.get(str(layers), self.padded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """How texts become scores, for a model of any family.
+
+    A model that reads pairs has a `prompt`; one that embeds texts has `texts`, and `late_interaction` if it gives a
+    vector per token. `activation` is "sigmoid" or "identity"; logits are multiplied by `logit_scale` before it.
+    max_length is in tokens.
+    """
+
+    prompt: Prompt | None
+    texts: Texts | None
+    late_interaction: TokenVectors | None
+    matryoshka: Matryoshka | None
+    max_length: int
+    pad_token_id: int
+    activation: Activation
+    logit_scale: float
+    readout: VocabularyReadout | None
+    kv_cache: KeyValueCache | None
+
+    @property
+    def opened_with(self) -> str:
+        """The class that scores with such an artifact."""
+        if self.prompt:
+            return "Reranker"
+        return "LateInteraction" if self.late_interaction else "Embedder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The whole of `reranker.json`.
+
+    traced: whether the graph was traced by PyTorch, because its architecture has no builder. options: what was asked
+    of the family at export.
+    """
+
+    format: int
+    name: str
+    family: str
+    source: Source
+    made_with: dict[str, str]
+    options: dict[str, str | int | bool]
+    traced: bool
+    scoring: Scoring
+    variants: dict[str, Variant]
+    files: dict[str, FileEntry]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of an artifact folder.
+
+    Raises ArtifactError if it is missing, of a newer format, malformed, or names a path outside its folder.
+    """
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{folder} has no {MANIFEST}: it is not an exported artifact; make one with `export-model`."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); export the artifact again.") from error
+    found = data.get("format") if isinstance(data, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        remedy = "upgrade onnxrank" if found > FORMAT else "export the artifact again"
+        raise ArtifactError(f"{path} has format {found}, and this onnxrank reads format {FORMAT}: {remedy}.")
+    try:
+        manifest = read(Manifest, data)
+    except SchemaError as error:
+        raise ArtifactError(f"{path}: {error}; export the artifact again.") from error
+    _check(manifest, path)
+    return manifest
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    text = json.dumps(write(manifest), indent=1, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _check(manifest: Manifest, path: Path) -> None:
+    scoring = manifest.scoring
+    if (scoring.prompt is None) == (scoring.texts is None):
+        raise ArtifactError(f"{path} must have either a prompt or texts under `scoring`; export the artifact again.")
+    for name in manifest.files:
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
+            raise ArtifactError(f"{path} names {name!r}, a path outside its folder; do not use this artifact.")
+    if not manifest.variants:
+        raise ArtifactError(f"{path} lists no variant; export the artifact again.")
+    exits = {str(layers) for layers in scoring.matryoshka.layers[1:]} if scoring.matryoshka else set()
+    for label, variant in manifest.variants.items():
+        if unlisted := sorted({*variant.graphs, *variant.files} - set(manifest.files)):
+            raise ArtifactError(
+                f"{path}: variant {label!r} names {unlisted[0]!r}, which `files` does not list; "
+                "export the artifact again."
+            )
+        if set(variant.exits) != exits:
+            raise ArtifactError(
+                f"{path}: variant {label!r} has graphs for other exits than `matryoshka` lists; "
+                "export the artifact again."
+            )

@@ -1,0 +1,108 @@
+"""An artifact folder on disk or on a hub: its manifest, and its files once their hashes are checked."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onnxrank.artifact.hub import looks_like_repo_id, snapshot
+from onnxrank.artifact.manifest import GOLDEN, MANIFEST, Manifest, Variant, read_manifest
+from onnxrank.errors import ArtifactError, InputError
+
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A readable artifact.
+
+    repository: (hub id, commit) when files still have to be fetched from there. checked: names of files whose hash is
+    known to be right, so that each file is read for it once.
+    """
+
+    folder: Path
+    manifest: Manifest
+    repository: tuple[str, str] | None = None
+    checked: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / TOKENIZER
+
+    def variant(self, name: str | None) -> tuple[str, Variant]:
+        """Return the variant called `name`, or the first one for None.
+
+        Raises ArtifactError if it was not exported.
+        """
+        variants = self.manifest.variants
+        chosen = next(iter(variants)) if name is None else name
+        if chosen not in variants:
+            raise ArtifactError(
+                f"{self.folder} has no variant {chosen!r}, only {', '.join(variants)}; "
+                f"export it with `export-model ... --variant {chosen}`."
+            )
+        return chosen, variants[chosen]
+
+    def fetch(self, *names: str) -> None:
+        """Make files available and check their sizes and hashes, each once.
+
+        Raises ArtifactError for a missing or altered file, HubError for a failed download.
+        """
+        wanted = [name for name in dict.fromkeys(names) if name not in self.checked]
+        if self.repository and wanted:
+            snapshot(self.repository[0], revision=self.repository[1], allow_patterns=wanted)
+        for name in wanted:
+            self._check(name)
+            self.checked.add(name)
+
+    def _check(self, name: str) -> None:
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise ArtifactError(f"{self.folder / MANIFEST} does not list {name}; export the artifact again.")
+        path = self.folder / name
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{path} is missing; export or download the artifact again.") from error
+        if size != entry.bytes or sha256(path) != entry.sha256:
+            raise ArtifactError(
+                f"{path} is not the file that was exported (its hash differs); export or download the artifact again."
+            )
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of a file, read in blocks."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def open_artifact(source: str | Path | Artifact, *, revision: str | None = None) -> Artifact:
+    """Return the artifact in a folder, or of a hub id such as "owner/name" (only its small files are fetched).
+
+    Raises InputError if `source` is neither, ArtifactError for a bad manifest, HubError for a failed download.
+    """
+    if isinstance(source, Artifact):
+        return source
+    folder = Path(source)
+    if folder.is_dir():
+        if revision is not None:
+            raise InputError(f"revision {revision!r} is for hub ids, but {folder} is a folder; leave it out.")
+        return Artifact(folder=folder, manifest=read_manifest(folder))
+    if not looks_like_repo_id(str(source)):
+        raise InputError(
+            f"{str(source)!r} is neither a folder nor a hub id (owner/name); give the folder that `export-model` wrote."
+        )
+    fetched = snapshot(str(source), revision=revision, allow_patterns=[MANIFEST, GOLDEN, TOKENIZER])
+    return Artifact(
+        folder=fetched.folder,
+        manifest=read_manifest(fetched.folder),
+        repository=(str(source), fetched.revision),
+    )
+
+
+def require_opener(artifact: Artifact, opener: str) -> None:
+    """Raise ArtifactError unless the class called `opener` scores with this artifact."""
+    if (fitting := artifact.manifest.scoring.opened_with) != opener:
+        raise ArtifactError(f"{artifact.folder} is no model for {opener}; open it with `onnxrank.{fitting}`.")

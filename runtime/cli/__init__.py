@@ -1,0 +1,1 @@
+"""The `onnxrank` command: one file a command, options declared once in options.py. May import everything."""

@@ -1,0 +1,25 @@
+"""The `onnxrank` command, made of the commands beside this file."""
+
+import typer
+
+from onnxrank.cli import demo, evaluate, index, info, long_documents, rank, search, verify
+from onnxrank.cli.console import run
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+for command in (
+    rank.rank,
+    verify.verify,
+    info.info,
+    long_documents.long_documents,
+    index.index,
+    search.search,
+    evaluate.evaluate,
+    demo.demo,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run(app)

@@ -1,0 +1,86 @@
+"""The padded graph: rows padded to one length on either side, any execution provider, any family."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.artifact.manifest import VocabularyReadout
+from onnxrank.engine.batching import padded_batches, token_budget
+from onnxrank.engine.session import Array, Session
+
+# Rows x longest row of all batches that run at the same time: bounds their workspace.
+BATCH_TOKENS = 2048
+# Of one of them: smaller ones read the weights too often.
+SMALLEST_BATCH_TOKENS = 256
+
+Floats = NDArray[np.float32]
+Rows = Sequence[Sequence[int]]
+
+
+def padded_plan(session: Session, sequences: Rows, batch_tokens: int | None) -> list[list[int]]:
+    """Return batches, as indices of sequences. batch_tokens: rows x longest row; by default, as keeps all cores busy in
+    bounded memory."""
+    lengths = [len(ids) for ids in sequences]
+    most = max(SMALLEST_BATCH_TOKENS, BATCH_TOKENS // session.cores)
+    return padded_batches(lengths, batch_tokens or token_budget(lengths, most, session.cores))
+
+
+def run_padded(
+    session: Session,
+    output: str,
+    batches: Sequence[Rows],
+    *,
+    pad_token_id: int,
+    pad_left: bool = False,
+    attended: Sequence[Sequence[int]] | None = None,
+    second_starts: Sequence[Sequence[int]] | None = None,
+) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
+    """Yield the output of each batch of token-id sequences, and where its tokens are, bool `[rows, longest]`.
+
+    attended: how many tokens of each sequence attention sees, from its first; all by default. second_starts: where the
+    second text of each sequence starts, for graphs that want token_type_ids.
+    """
+    runner = session.runner([len(rows) * max(map(len, rows)) for rows in batches])
+    typed = "token_type_ids" in runner.input_names
+    padded = [_pad(rows, pad_token_id, pad_left) for rows in batches]
+    real = [feeds["attention_mask"].astype(np.bool_) for feeds in padded]
+    for i, feeds in enumerate(padded):
+        if typed:
+            starts = second_starts[i] if second_starts else [len(ids) for ids in batches[i]]
+            feeds["token_type_ids"] = _token_types(feeds["attention_mask"], starts)
+        if attended:
+            feeds["attention_mask"] &= real[i].cumsum(axis=1) <= np.array(attended[i])[:, None]
+    fed = ({**feeds, **runner.empty_caches(len(feeds["input_ids"]))} for feeds in padded)
+    for (found,), tokens in zip(runner.run_each([output], fed), real, strict=True):
+        yield found, tokens
+
+
+def read_vocabulary(output: Floats, tokens: NDArray[np.bool_], readout: VocabularyReadout) -> Floats:
+    """Return the logit `[rows, 1]` that the last token's logits of a vocabulary give."""
+    last = tokens.shape[1] - 1 - tokens[:, ::-1].argmax(axis=1)
+    rows: Floats = output[np.arange(len(output)), last]
+    logits = rows[:, readout.true_token_id]
+    if readout.false_token_id is not None:
+        logits = logits - rows[:, readout.false_token_id]
+    column: Floats = logits[:, None]
+    return column
+
+
+def _pad(sequences: Rows, pad_token_id: int, left: bool) -> dict[str, Array]:
+    shape = len(sequences), max(map(len, sequences))
+    input_ids = np.full(shape, pad_token_id, np.int64)
+    attention_mask = np.zeros(shape, np.int64)
+    for row, ids in enumerate(sequences):
+        real = slice(shape[1] - len(ids), None) if left else slice(len(ids))
+        input_ids[row, real] = ids
+        attention_mask[row, real] = 1
+    return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+
+def _token_types(attention_mask: Array, second_starts: Sequence[int]) -> Array:
+    """1 for the tokens of the second text, counted from each row's first real token."""
+    positions = attention_mask.cumsum(axis=1) - 1
+    second: Array = positions >= np.array(second_starts)[:, None]
+    types: Array = (second & (attention_mask == 1)).astype(np.int64)
+    return types

@@ -1,0 +1,114 @@
+"""The prefix graph: documents behind a prefix that they share, whose keys and values are computed once and cached."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxrank.artifact.manifest import KeyValueCache
+from onnxrank.engine.forks import forget_in_children
+from onnxrank.engine.session import Array, Session
+from onnxrank.text.prompt import TokenIds
+
+# Tokens of a lone text from which on GroupQueryAttention takes it: on CPUs as fast as plain products, or faster.
+GROUPED_FROM = 1
+# Of all cached prefixes together; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
+CACHED_TOKENS = 512
+
+# What comes before documents, in pieces that may be shared further: the instruction, then the query.
+Prefix = tuple[TokenIds, ...]
+Past = dict[str, Array]
+
+
+class PrefixCache:
+    """Keys and values of the prefixes that were used last."""
+
+    def __init__(self, session: Session, shape: KeyValueCache) -> None:
+        self._session = session
+        self._shape = shape
+        self._start()
+        forget_in_children(self)
+
+    def past(self, prefix: Prefix) -> Past:
+        """Return a prefix's keys and values, computed on all cores unless they are cached.
+
+        Of several callers, one computes a prefix and the others get its result.
+        """
+        pieces = tuple(piece for piece in prefix if piece)
+        if not pieces:
+            return self._empty()
+        with self._lock:
+            entry = self._entries.setdefault(pieces, _Entry())
+            self._entries.move_to_end(pieces)
+        with entry.lock:
+            if entry.past is None:
+                entry.past = self._extend(self.past(pieces[:-1]), pieces[-1])
+        self._evict(pieces)
+        return entry.past
+
+    def _evict(self, used: Prefix) -> None:
+        with self._lock:
+            if _tokens(used) > CACHED_TOKENS:
+                self._entries.pop(used, None)
+            tokens = sum(map(_tokens, self._entries))
+            while tokens > CACHED_TOKENS:
+                pieces, _ = self._entries.popitem(last=False)
+                tokens -= _tokens(pieces)
+
+    def forget(self) -> None:
+        """Start anew in a forked child, where another thread of the parent may have held a lock."""
+        self._start()
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Prefix, _Entry] = OrderedDict()
+
+    def _empty(self) -> Past:
+        shape = (self._shape.heads, 0, self._shape.head_dim)
+        return {name: np.empty(shape, np.float32) for name in self._names("past_key_values")}
+
+    def _extend(self, past: Past, token_ids: TokenIds) -> Past:
+        feeds = prefix_feeds([token_ids], present_length=len(token_ids))
+        present = self._session.all_cores.run(self._names("present"), {**feeds, **past})
+        return {
+            name: np.concatenate([past[name], new[:, 0]], axis=1)
+            for name, new in zip(self._names("past_key_values"), present, strict=True)
+        }
+
+    def _names(self, kind: str) -> list[str]:
+        return [f"{kind}.{layer}.{part}" for layer in range(self._shape.layers) for part in ("key", "value")]
+
+    def __getstate__(self) -> tuple[Session, KeyValueCache]:
+        return self._session, self._shape
+
+    def __setstate__(self, state: tuple[Session, KeyValueCache]) -> None:
+        PrefixCache.__init__(self, *state)
+
+
+class _Entry:
+    """A prefix's keys and values, once they are computed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.past: Past | None = None
+
+
+def _tokens(prefix: Prefix) -> int:
+    return sum(map(len, prefix))
+
+
+def prefix_feeds(documents: Sequence[Sequence[int]], *, present_length: int = 0) -> dict[str, Any]:
+    """Return the graph's inputs but for the past. Documents are padded on the right; what follows one is never seen by
+    it."""
+    lengths = np.array([len(ids) for ids in documents])
+    token_ids = np.zeros((len(documents), lengths.max()), np.int64)
+    for row, ids in zip(token_ids, documents, strict=True):
+        row[: len(ids)] = ids
+    return {
+        "input_ids": token_ids,
+        "last_index": lengths - 1,
+        "present_length": np.array([present_length]),
+        "grouped_from": np.array([GROUPED_FROM]),
+    }

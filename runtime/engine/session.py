@@ -1,0 +1,169 @@
+"""A graph on a device: its ONNX Runtime sessions are made at first use, once per process; picklable, safe to fork."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.engine.cores import Cores
+from onnxrank.engine.device import Device, onnxruntime
+from onnxrank.engine.forks import forget_in_children, keep
+from onnxrank.engine.requantized import requantized
+from onnxrank.errors import ArtifactError
+
+Array = NDArray[Any]
+# How much more the longest batch may take than its share of a core's time.
+IMBALANCE = 1.5
+
+
+class Session:
+    """One graph on one device; any number of threads may use it.
+
+    A batch that comes alone runs on all cores. Several run at the same time, each on a core of its own: what a core
+    computes, it reads again from its own cache. Between cores with no cache in common, the other way took 1.6 times as
+    long. Each of the two ways has an ONNX Runtime session, which is made when it is first needed and holds the weights
+    in the form that its kernels want; a device with low memory has the first alone.
+    """
+
+    def __init__(self, path: Path, device: Device, *, requantize: Path | None = None) -> None:
+        """requantize: the graph that computes weights of this one, before it is made; None where it has all of them."""
+        self.cores = device.cores
+        self._parallel = device.cores > 1 and device.memory == "normal"
+        self._path, self._device, self._requantize = path, device, requantize
+        self._open()
+
+    def _open(self) -> None:
+        cores = Cores(self.cores)
+        # ONNX Runtime's own choice is all cores of the machine, whatever a container may use.
+        threads = self.cores if self._device.on_cpu else self._device.threads
+        self._all_cores = Runner(self._path, self._device, cores, threads=threads, requantize=self._requantize)
+        self._one_core = Runner(
+            self._path, self._device, cores, threads=1, lanes=self.cores, requantize=self._requantize
+        )
+
+    def runner(self, batches: Sequence[int]) -> "Runner":
+        """Return what runs batches of these sizes, in tokens, fastest."""
+        balanced = max(batches, default=0) * self.cores <= IMBALANCE * sum(batches)
+        return self._one_core if self._parallel and balanced else self._all_cores
+
+    @property
+    def all_cores(self) -> "Runner":
+        """What runs a batch that comes alone."""
+        return self._all_cores
+
+    def __getstate__(self) -> tuple[Path, Device, Path | None]:
+        return self._path, self._device, self._requantize
+
+    def __setstate__(self, state: tuple[Path, Device, Path | None]) -> None:
+        path, device, requantize = state
+        Session.__init__(self, path, device, requantize=requantize)
+
+
+class Runner:
+    """One ONNX Runtime session, and the threads that run batches on it."""
+
+    def __init__(
+        self, path: Path, device: Device, cores: Cores, *, threads: int | None, lanes: int = 1, requantize: Path | None
+    ) -> None:
+        """threads: of each run. lanes: runs at the same time; a single lane takes all cores for each run."""
+        self._path = path
+        self._device = device
+        self._cores = cores
+        self._threads = threads
+        self._lanes = lanes
+        self._requantize = requantize
+        self._session: Any = None
+        self._start()
+        forget_in_children(self)
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be made."""
+        session = self._live()
+        with self._cores.lent(1 if self._lanes > 1 else self._cores.count):
+            results: list[Array] = session.run(list(outputs), dict(feeds))
+        return results
+
+    def run_each(self, outputs: Sequence[str], batches: Iterable[Mapping[str, Array]]) -> Iterator[list[Array]]:
+        """Yield the named outputs of each batch, in order. Raises as `run` does."""
+        if self._lanes == 1:
+            yield from (self.run(outputs, feeds) for feeds in batches)
+            return
+        yield from self._executor().map(lambda feeds: self.run(outputs, feeds), batches)
+
+    @property
+    def input_names(self) -> frozenset[str]:
+        """The names of the graph's inputs."""
+        return frozenset(entry.name for entry in self._live().get_inputs())
+
+    def output_shape(self, name: str) -> list[int | str]:
+        """The declared shape of an output."""
+        (shape,) = (entry.shape for entry in self._live().get_outputs() if entry.name == name)
+        return list(shape)
+
+    def empty_caches(self, batch_size: int) -> dict[str, Array]:
+        """Return the `past_key_values` inputs the graph declares, if any, holding nothing yet."""
+        types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+        return {
+            entry.name: np.empty(
+                [size if isinstance(size, int) else batch_size * (size == "batch_size") for size in entry.shape],
+                types[entry.type],
+            )
+            for entry in self._live().get_inputs()
+            if entry.name.startswith("past_key_values.")
+        }
+
+    def forget(self) -> None:
+        """Leave the session and the threads to the parent process."""
+        keep(self._session)
+        self._session = None
+        self._start()
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._threads_of_lanes: ThreadPoolExecutor | None = None
+
+    def _live(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = _make_session(self._path, self._device, self._threads, self._requantize)
+            return self._session
+
+    def _executor(self) -> ThreadPoolExecutor:
+        """The one pool that all callers share."""
+        with self._lock:
+            if self._threads_of_lanes is None:
+                self._threads_of_lanes = ThreadPoolExecutor(self._lanes, thread_name_prefix="onnxrank")
+            return self._threads_of_lanes
+
+
+def session_options(threads: int | None) -> Any:
+    """Return ONNX Runtime's options for a session with this many threads."""
+    options = onnxruntime().SessionOptions()
+    options.log_severity_level = 3
+    # Processors of x86 without VNNI add pairs of byte products in 16 bits, which overflow; this takes their exact
+    # kernels. Elsewhere it changes nothing.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
+
+
+def _make_session(path: Path, device: Device, threads: int | None, requantize: Path | None) -> Any:
+    runtime = onnxruntime()
+    options = session_options(threads)
+    try:
+        if requantize:
+            # The session copies what it is handed; until it is made, `arrays` keeps that in place.
+            names, arrays = requantized(requantize, session_options(device.cores))
+            values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
+            options.add_external_initializers(names, values)
+        return runtime.InferenceSession(str(path), options, providers=list(device.providers))
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        raise ArtifactError(
+            f"ONNX Runtime {runtime.__version__} cannot load {path} ({error}); "
+            "export the artifact again or upgrade ONNX Runtime."
+        ) from error

@@ -1,0 +1,79 @@
+"""`TextScorer`: vectors of texts that are embedded one by one, and similarities between them. All that embeds texts
+calls it: Embedder, LateInteraction, the proof, the device check."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.artifact.manifest import Variant
+from onnxrank.artifact.opening import Artifact
+from onnxrank.engine.device import Device
+from onnxrank.engine.maxsim import maxsim
+from onnxrank.engine.padded import padded_plan, run_padded
+from onnxrank.engine.session import Session
+from onnxrank.text.prompt import EncodedText
+
+Vectors = NDArray[np.float32]
+Done = Callable[[int], None]
+Side = Literal["right", "left"]
+
+
+class TextScorer:
+    """One variant on one device. Safe to share between threads, to pickle and to fork."""
+
+    def __init__(self, artifact: Artifact, variant: Variant, *, device: Device, padding: Side = "right") -> None:
+        """Check the files' hashes; the weights are loaded at the first run. Raises ArtifactError or HubError."""
+        artifact.fetch(*variant.files)
+        scoring = artifact.manifest.scoring
+        self._session = Session(artifact.folder / variant.padded, device)
+        self._token_vectors = scoring.late_interaction
+        self._pad_token_id = scoring.pad_token_id
+        self._pad_left = padding == "left"
+
+    def embed(
+        self,
+        texts: Sequence[EncodedText],
+        *,
+        is_query: bool,
+        batch_tokens: int | None = None,
+        done: Done = lambda count: None,
+    ) -> list[Vectors]:
+        """Return a float32 vector `[dim]` for each text, or `[tokens, dim]` where the model gives one per token, in
+        input order; `done(n)` after each n texts.
+
+        Of documents, tokens on the skip list have no vectors.
+        """
+        vectors: list[Vectors] = [np.empty(0, np.float32)] * len(texts)
+        batches = padded_plan(self._session, [text.token_ids for text in texts], batch_tokens)
+        outputs = run_padded(
+            self._session,
+            "token_embeddings" if self._token_vectors else "embeddings",
+            [[texts[i].token_ids for i in rows] for rows in batches],
+            attended=[[texts[i].attended for i in rows] for rows in batches],
+            pad_token_id=self._pad_token_id,
+            pad_left=self._pad_left,
+        )
+        for rows, (output, tokens) in zip(batches, outputs, strict=True):
+            for row, i in enumerate(rows):
+                found = output[row]
+                if self._token_vectors:
+                    found = found[tokens[row]]
+                    if not is_query:
+                        found = found[~np.isin(texts[i].token_ids, self._token_vectors.skip_token_ids)]
+                vectors[i] = found
+            done(len(rows))
+        return vectors
+
+    def similarities(self, query: Vectors, documents: Sequence[Vectors]) -> Vectors:
+        """Return the scores of documents, float32 `[len(documents)]`: MaxSim of token vectors, else cosine."""
+        if self._token_vectors:
+            return maxsim(query, documents)
+        return np.array([query @ document for document in documents], np.float32)
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        *_, dim = self._session.all_cores.output_shape("token_embeddings" if self._token_vectors else "embeddings")
+        return int(dim)

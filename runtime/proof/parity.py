@@ -1,0 +1,71 @@
+"""How close two lists of logits are, in the terms that matter for ranking."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.artifact.manifest import Parity
+
+Logits = NDArray[np.float32]
+
+
+def compare(
+    expected: Logits, found: Logits, groups: Sequence[Sequence[int]], activate: Callable[[Logits], Logits]
+) -> Parity:
+    """Return the parity of `found` with `expected`, `[pairs]` or `[pairs, columns]`.
+
+    groups: the index lists of each query's documents. activate: from logits to scores.
+    """
+    pairs = len(expected)
+    if expected.ndim == 2:
+        # Each column ranks for itself.
+        groups = [[column * pairs + i for i in group] for column in range(expected.shape[1]) for group in groups]
+        expected, found = expected.T.ravel(), found.T.ravel()
+    several = [list(group) for group in groups if len(group) > 1]
+    agreement = [expected[g].argmax() == found[g].argmax() for g in several]
+    return Parity(
+        pairs=pairs,
+        max_logit_difference=float(np.abs(expected - found).max()),
+        max_score_difference=float(np.abs(activate(expected) - activate(found)).max()),
+        kendall_tau=kendall_tau(expected, found),
+        top1_agreement=float(np.mean(agreement)) if agreement else 1.0,
+    )
+
+
+def kendall_tau(a: Logits, b: Logits) -> float:
+    """Return Kendall's tau-b of two score lists: 1 for the same order, -1 for the reverse."""
+    upper = np.triu_indices(len(a), 1)
+    order_a = np.sign(a[:, None] - a)[upper]
+    order_b = np.sign(b[:, None] - b)[upper]
+    untied = np.sqrt(float(np.abs(order_a).sum()) * float(np.abs(order_b).sum()))
+    return float((order_a * order_b).sum() / untied) if untied else 1.0
+
+
+PARITY_COLUMNS = [
+    "variant",
+    "scored",
+    "pairs",
+    "max |Δ logit|",
+    "max |Δ score|",
+    "Kendall tau",
+    "top-1",
+    "batch effect",
+]
+
+
+def parity_rows(variant: str, parity: Mapping[str, Parity], batch_effect: float) -> list[list[str]]:
+    """Return a row of PARITY_COLUMNS for each way the variant is scored."""
+    return [
+        [
+            variant,
+            way,
+            str(found.pairs),
+            f"{found.max_logit_difference:.2g}",
+            f"{found.max_score_difference:.2g}",
+            f"{found.kendall_tau:.4f}",
+            f"{found.top1_agreement:.0%}",
+            f"{batch_effect:.2g}",
+        ]
+        for way, found in parity.items()
+    ]

@@ -1,0 +1,65 @@
+"""How far each variant may stray from PyTorch: the one table of gates, each with its reason."""
+
+from dataclasses import dataclass
+
+from onnxrank.artifact.manifest import Parity
+
+LARGE = 50.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Standard deviation and largest magnitude of golden logits."""
+
+    deviation: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """`logit_difference` is a multiple of the golden logits' standard deviation if `relative`, because the scale of
+    logits is a model's own; otherwise it is absolute for logits up to LARGE, and grows with larger ones, such as the
+    sums of MaxSim. The other two limits are what ranking needs."""
+
+    logit_difference: float
+    relative: bool
+    kendall_tau: float
+    top1_agreement: float
+    reason: str
+
+    def problem(self, parity: Parity, golden: Scale) -> str | None:
+        """Return what is out of bounds, in words, or None. golden: the logits that were compared with."""
+        limit = self.logit_difference * (golden.deviation if self.relative else max(1.0, golden.largest / LARGE))
+        # Written so that NaN, which compares false with everything, is a problem.
+        if not parity.max_logit_difference <= limit:
+            return f"the largest logit difference is {parity.max_logit_difference:.3g}, and {limit:.3g} is allowed."
+        if not parity.kendall_tau >= self.kendall_tau:
+            return f"Kendall's tau is {parity.kendall_tau:.3f}, and {self.kendall_tau} is required."
+        if not parity.top1_agreement >= self.top1_agreement:
+            return f"top-1 agreement is {parity.top1_agreement:.2f}, and {self.top1_agreement} is required."
+        return None
+
+
+_Q4 = Tolerance(
+    logit_difference=1.0, relative=True, kendall_tau=0.85, top1_agreement=0.8,
+    reason="16 levels a weight: tau 0.96 and 0.2 deviations on the trained demo, 0.93 and 0.7 on random full-size "
+    "weights, whose scores lie closer together; a wrong layout or a lost scale gives a tau near 0",
+)  # fmt: skip
+
+TOLERANCES = {
+    "fp32": Tolerance(
+        logit_difference=1e-4, relative=False, kendall_tau=0.99, top1_agreement=0.99,
+        reason="another order of summation moves a logit by 1e-6 to 1e-5; more means other arithmetic",
+    ),
+    "fp16": Tolerance(
+        logit_difference=0.05, relative=True, kendall_tau=0.98, top1_agreement=0.95,
+        reason="11 bits of mantissa: tau 0.9995 and 0.003 deviations on the demo; an overflow gives NaN",
+    ),
+    "int8": Tolerance(
+        logit_difference=0.25, relative=True, kendall_tau=0.95, top1_agreement=0.9,
+        reason="256 levels a weight and activation: tau 0.99 and 0.03 deviations on the demo, 1.00 and 0.08 on "
+        "random full-size weights",
+    ),
+    "q4": _Q4,
+    "q4f16": _Q4,
+}  # fmt: skip

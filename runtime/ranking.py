@@ -1,0 +1,37 @@
+"""From scores to the ranked list that people get; the same for every model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxrank.errors import InputError
+
+
+def check_top_k(top_k: int | None) -> None:
+    """Raise InputError unless top_k is None or positive."""
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top_k is {top_k}; give at least 1, or leave it out to get all documents.")
+
+
+def ranked(
+    order_by: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    truncated: Sequence[bool] | NDArray[np.bool_],
+    texts: Sequence[str] | None,
+    top_k: int | None,
+) -> list[dict[str, Any]]:
+    """Return dicts with `corpus_id` (index), `score`, `truncated` and, with `texts`, `text`, best first.
+
+    order_by: float32 [n], the logits, which differ where large ones all become the probability 1; equal ones keep
+    their input order.
+    """
+    hits: list[dict[str, Any]] = [
+        {"corpus_id": int(i), "score": float(scores[i]), "truncated": bool(truncated[i])}
+        for i in np.argsort(-order_by, kind="stable")[:top_k]
+    ]
+    if texts is not None:
+        for hit in hits:
+            hit["text"] = texts[hit["corpus_id"]]
+    return hits

@@ -1,0 +1,47 @@
+"""What models that embed texts one by one share: opening and encoding."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from onnxrank.artifact.manifest import Manifest
+from onnxrank.artifact.opening import TOKENIZER, Artifact, open_artifact, require_opener
+from onnxrank.engine.device import CPU, Device, Memory, Provider
+from onnxrank.engine.text_scorer import TextScorer
+from onnxrank.text.documents import check_texts
+from onnxrank.text.prompt import EncodedText, TextEncoder
+
+
+class TextModel:
+    """The base of `Embedder` and `LateInteraction`. Safe to share between threads, to pickle and to fork."""
+
+    _opener: ClassVar[str]
+
+    def __init__(
+        self,
+        source: str | Path | Artifact,
+        *,
+        variant: str | None = None,
+        providers: Sequence[Provider] = (CPU,),
+        threads: int | None = None,
+        memory: Memory = "normal",
+        revision: str | None = None,
+    ) -> None:
+        """Open an artifact; the arguments are those of `Reranker`.
+
+        Raises ArtifactError, HubError, InputError or BackendError.
+        """
+        device = Device.of(providers, threads, memory)
+        artifact = open_artifact(source, revision=revision)
+        require_opener(artifact, self._opener)
+        self.manifest: Manifest = artifact.manifest
+        self.variant, files = artifact.variant(variant)
+        artifact.fetch(TOKENIZER)
+        self._encoder = TextEncoder.of(artifact)
+        self._scorer = TextScorer(artifact, files, device=device)
+
+    def _encode(
+        self, texts: Sequence[str], is_query: bool, instruction: str | None, special_tokens: bool
+    ) -> list[EncodedText]:
+        check_texts(texts, "texts")
+        return self._encoder.texts(texts, is_query=is_query, instruction=instruction, special_tokens=special_tokens)

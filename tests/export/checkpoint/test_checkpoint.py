@@ -1,0 +1,155 @@
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from onnxrank.errors import CheckpointError
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+
+VALUES = np.arange(-6, 6, dtype=np.float32).reshape(4, 3) / 4
+
+
+def write(folder: Path, dtype: type = np.float32, *, shards: bool = False) -> Path:
+    tensors: dict[str, NDArray[Any]] = {"a.weight": VALUES.astype(dtype), "b.weight": (VALUES * 2).astype(dtype)}
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen3"}))
+    if shards:
+        names = {name: f"model-{i}-of-2.safetensors" for i, name in enumerate(tensors, 1)}
+        for name, file in names.items():
+            save_file({name: tensors[name]}, folder / file)
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    else:
+        save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("shards", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+def test_every_layout_and_dtype_reads_as_float32(tmp_path: Path, dtype: type, shards: bool) -> None:
+    checkpoint = Checkpoint.open(write(tmp_path, dtype, shards=shards))
+    assert checkpoint.tensor("b.weight").dtype == np.float32
+    np.testing.assert_array_equal(checkpoint.tensor("b.weight"), VALUES * 2)
+    np.testing.assert_array_equal(checkpoint.rows("a.weight", [3, 1]), VALUES[[3, 1]])
+    checkpoint.require("a.weight", (4, 3))
+
+
+def _only_a_pickle(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def _index(weight_map: Any) -> Callable[[Path], None]:
+    def replace(folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+    return replace
+
+
+def _cut(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:-20])
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is no JSON"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "holds a list, not an object"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
+        (_only_a_pickle, "pytorch_model.bin, a pickle, which could run code and is not opened"),
+        (_index({"a.weight": "../model.safetensors"}), "'../model.safetensors', which is no plain file name"),
+        (_index({"a.weight": "..\\model.safetensors"}), "which is no plain file name"),
+        (_index({"a.weight": "/model.safetensors"}), "which is no plain file name"),
+        (_index({"a.weight": "model-9.safetensors"}), "model-9.safetensors is missing"),
+        (_index({"a.weight": 9}), "index.json has no weight_map of file names"),
+        (_index(["a.weight"]), "index.json has no weight_map of file names"),
+        (_index({}), "index.json has no weight_map of file names"),
+        (_cut, "model.safetensors is damaged"),
+    ],
+)
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Callable[[Path], object], sentence: str) -> None:
+    damage(write(tmp_path))
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint.open(tmp_path)
+    assert sentence in str(caught.value)
+
+
+def test_the_single_file_is_read_where_both_layouts_exist(tmp_path: Path) -> None:
+    write(tmp_path, shards=True)
+    save_file({"a.weight": VALUES + 1}, tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(Checkpoint.open(tmp_path).tensor("a.weight"), VALUES + 1)
+
+
+READS: list[Callable[[Checkpoint, str], object]] = [
+    lambda checkpoint, name: checkpoint.require(name, (4, 3)),
+    lambda checkpoint, name: checkpoint.tensor(name),
+    lambda checkpoint, name: checkpoint.rows(name, [0]),
+]
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize(
+    ("shards", "file"), [(False, r"model\.safetensors"), (True, r"model\.safetensors\.index\.json")]
+)
+def test_a_missing_tensor_is_named_with_its_file(
+    tmp_path: Path, read: Callable[[Checkpoint, str], object], shards: bool, file: str
+) -> None:
+    checkpoint = Checkpoint.open(write(tmp_path, shards=shards))
+    sentence = rf"/{file} has no tensor 'a\.weights' \(the nearest name is 'a\.weight'\)"
+    with pytest.raises(CheckpointError, match=sentence):
+        read(checkpoint, "a.weights")
+
+
+@pytest.mark.parametrize("read", READS)
+def test_integers_are_refused(tmp_path: Path, read: Callable[[Checkpoint, str], object]) -> None:
+    checkpoint = Checkpoint.open(write(tmp_path, np.int64))
+    with pytest.raises(CheckpointError, match=r"'a\.weight' in .* is I64, and BF16, F16, F32 can be read"):
+        read(checkpoint, "a.weight")
+
+
+def test_a_tensor_that_its_shard_lacks_is_looked_for_there(tmp_path: Path) -> None:
+    write(tmp_path, shards=True)
+    save_file({"other": VALUES}, tmp_path / "model-2-of-2.safetensors")
+    with pytest.raises(CheckpointError, match=r"/model-2-of-2\.safetensors has no tensor 'b\.weight'"):
+        Checkpoint.open(tmp_path).require("b.weight", (4, 3))
+
+
+def test_a_wrong_shape_and_a_missing_row_are_named(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(write(tmp_path))
+    with pytest.raises(CheckpointError, match=r"has shape \[4, 3\], and config.json makes it \[3, 4\]"):
+        checkpoint.require("a.weight", (3, 4))
+    with pytest.raises(CheckpointError, match=r"'a\.weight' in .* has 4 rows, and row 4 is asked for"):
+        checkpoint.rows("a.weight", [0, 4])
+
+
+def test_a_file_that_is_cut_after_opening_is_damaged(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(write(tmp_path))
+    _cut(tmp_path)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged"):
+        checkpoint.tensor("a.weight")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("values", [[1.0, np.nan], [1.0, np.inf], [np.inf, -np.inf]])
+def test_nan_and_infinity_are_refused(tmp_path: Path, values: list[float], dtype: type) -> None:
+    write(tmp_path)
+    save_file({"a.weight": np.array([values], dtype)}, tmp_path / "model.safetensors")
+    checkpoint = Checkpoint.open(tmp_path)
+    for read in READS[1:]:
+        with pytest.raises(CheckpointError, match=r"'a\.weight' in .*model\.safetensors holds NaN or infinity"):
+            read(checkpoint, "a.weight")
+
+
+def test_threads_may_read_at_once(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(write(tmp_path, ml_dtypes.bfloat16, shards=True))
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(checkpoint.tensor, ["a.weight", "b.weight"] * 100))
+    for value, factor in zip(read, [1, 2] * 100, strict=True):
+        np.testing.assert_array_equal(value, VALUES * factor)

@@ -1,0 +1,241 @@
+"""The built graphs against PyTorch on tiny random checkpoints, and their shape as ONNX Runtime sees it."""
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from onnxrank.engine.padded import score
+from onnxrank.engine.prefix import PackedScorer
+from onnxrank.engine.session import CPU, Session
+from onnxrank.errors import CheckpointError, UnsupportedError
+from onnxrank.export.architectures import qwen3
+from onnxrank.export.architectures.architecture import DecoderHead
+from onnxrank.export.artifact.saving import save_graphs
+from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.graph.decoder_inputs import Shape
+from onnxrank.export.graph.heads import EXACT, linear_score
+from onnxrank.quantize.variants import VARIANTS, apply_variant
+from tests.tiny import CONFIGS, VOCABULARY, torch_logits, write_tiny
+
+YES, NO = 17, 23
+LENGTHS = (1, 2, 5, 33, 64, 65, 100, 128, 7)
+
+
+def score_weight(checkpoint: Checkpoint) -> NDArray[np.float32]:
+    yes, no = checkpoint.rows(qwen3.output_weight_name(checkpoint), [YES, NO])
+    difference: NDArray[np.float32] = yes - no
+    return difference
+
+
+def head(checkpoint: Checkpoint, shape: Shape = Shape.PORTABLE) -> DecoderHead:
+    if shape is Shape.LM:
+        return qwen3.vocabulary_head(checkpoint)
+    return linear_score(checkpoint.config["hidden_size"], partial(score_weight, checkpoint))
+
+
+def build(folder: Path, shape: Shape, variant: str = "fp32", max_length: int = 16384) -> ir.Model:
+    checkpoint = Checkpoint.open(folder)
+    model = qwen3.build(checkpoint, shape, max_length, head(checkpoint, shape))
+    apply_variant(model, variant, exclude=EXACT)
+    return model
+
+
+def session(folder: Path, shape: Shape, path: Path, variant: str = "fp32") -> Session:
+    save_graphs([(path / f"{shape.value}.onnx", build(folder, shape, variant))])
+    return Session(path / f"{shape.value}.onnx", [CPU], 2)
+
+
+def random_ids(lengths: tuple[int, ...] = LENGTHS, seed: int = 0) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, VOCABULARY, n).tolist() for n in lengths]
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny"), **CONFIGS[request.param])
+
+
+def test_portable_is_pytorch_on_either_padding_side(folder: Path, tmp_path: Path) -> None:
+    sequences = random_ids()
+    expected = torch_logits(folder, sequences, YES, NO)
+    portable = session(folder, Shape.PORTABLE, tmp_path)
+    for left in (False, True):
+        for budget in (1, 10_000):
+            found = score(portable, sequences, pad_token_id=0, pad_left=left, batch_tokens=budget)[:, 0]
+            np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("grouped_from", [1, 65, 10_000])
+def test_packed_is_pytorch_one_by_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped_from: int
+) -> None:
+    """Whichever attention takes a text that comes alone."""
+    monkeypatch.setattr("onnxrank.engine.prefix.GROUPED_FROM", grouped_from)
+    instruction, query, *documents = random_ids((20, 9, *LENGTHS), seed=1)
+    expected = torch_logits(folder, [instruction + query + d for d in documents], YES, NO)
+    checkpoint = Checkpoint.open(folder)
+    scorer = PackedScorer(session(folder, Shape.PACKED, tmp_path), qwen3.cache(checkpoint))
+    for budget in (1, 150, 10_000):
+        found = scorer.score(tuple(instruction), tuple(query), documents, pack_tokens=budget)[:, 0]
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_eight_thousand_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    sequences = random_ids((8192,))
+    expected = torch_logits(tiny_checkpoint, sequences, YES, NO)
+    found = score(session(tiny_checkpoint, Shape.PORTABLE, tmp_path), sequences, pad_token_id=0)[:, 0]
+    np.testing.assert_allclose(found, expected, atol=5e-5)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_lm_graph_generates_like_pytorch(tiny_checkpoint: Path, tmp_path: Path, left: bool) -> None:
+    """A padded prompt, then one more token on the KV cache."""
+    prompts, following = random_ids((6, 11)), [5, 9]
+    width = max(map(len, prompts))
+    ids, mask = np.zeros((2, width), np.int64), np.zeros((2, width), np.int64)
+    for row, tokens in enumerate(prompts):
+        real = slice(width - len(tokens), None) if left else slice(len(tokens))
+        ids[row, real], mask[row, real] = tokens, 1
+    lm = session(tiny_checkpoint, Shape.LM, tmp_path)
+    names = [f"{i}.{part}" for i in range(3) for part in ("key", "value")]
+    empty = {f"past_key_values.{name}": np.empty((2, 2, 0, 32), np.float32) for name in names}
+    logits, *present = lm.run(
+        ["logits", *(f"present.{name}" for name in names)],
+        {"input_ids": ids, "attention_mask": mask, **empty},
+    )
+    last = [width - 1 if left else len(tokens) - 1 for tokens in prompts]
+    found = [row[at, YES] - row[at, NO] for row, at in zip(logits, last, strict=True)]
+    np.testing.assert_allclose(found, torch_logits(tiny_checkpoint, prompts, YES, NO), atol=2e-5)
+    if not left:
+        return
+    past = {f"past_key_values.{name}": value for name, value in zip(names, present, strict=True)}
+    mask = np.concatenate([mask, np.ones((2, 1), np.int64)], 1)
+    (logits,) = lm.run(["logits"], {"input_ids": np.array(following)[:, None], "attention_mask": mask, **past})
+    longer = [[*tokens, token] for tokens, token in zip(prompts, following, strict=True)]
+    np.testing.assert_allclose(
+        logits[:, 0, YES] - logits[:, 0, NO], torch_logits(tiny_checkpoint, longer, YES, NO), atol=2e-5
+    )
+
+
+FUSED = {
+    "GroupQueryAttention", "MultiHeadAttention", "Attention", "SimplifiedLayerNormalization", "LayerNormalization",
+    "SkipSimplifiedLayerNormalization", "SkipLayerNormalization", "QuickGelu", "Gelu", "FastGelu", "BiasGelu",
+    "Sigmoid", "Softmax", "RotaryEmbedding", "MatMulNBits", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
+    "MatMulInteger", "DynamicQuantizeLinear",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variant", "shape"), [(v, s) for v in VARIANTS for s in Shape if s is not Shape.PACKED or VARIANTS[v].packed]
+)
+def test_onnx_runtime_finds_nothing_left_to_fuse(
+    tiny_checkpoint: Path, tmp_path: Path, variant: str, shape: Shape
+) -> None:
+    path = tmp_path / "model.onnx"
+    save_graphs([(path, build(tiny_checkpoint, shape, variant))])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(path, options, providers=[CPU])
+    before, after = (
+        Counter(node.op_type for node in ir.load(p).graph.all_nodes() if node.op_type in FUSED)
+        for p in (path, tmp_path / "optimized.onnx")
+    )
+    if VARIANTS[variant].half:
+        # The CPU has no float16 kernel of QuickGelu, so it is spelled out there; GPUs have one.
+        after["QuickGelu"] += after.pop("Sigmoid", 0)
+    assert after == before
+
+
+@pytest.mark.parametrize("shape", Shape)
+def test_operators_are_the_fused_ones(tiny_checkpoint: Path, shape: Shape) -> None:
+    layers, lm_head = 3, shape is Shape.LM
+    for variant, weighted in (("fp32", "MatMul"), ("q4", "MatMulNBits"), ("int8", "MatMulIntegerToFloat")):
+        found = Counter(node.op_type for node in build(tiny_checkpoint, shape, variant).graph.all_nodes())
+        # The float head counts as a MatMul; the vocabulary projection is quantized like any other.
+        heads = int(lm_head or variant == "fp32")
+        packed = shape is Shape.PACKED
+        # The packed graph's attention of several texts is two pairs of products, with the prefix and with themselves.
+        products = 2 * layers if packed else 0
+        assert found[weighted] == 7 * layers + heads + (products if variant == "fp32" else 0)
+        assert found["GroupQueryAttention"] == layers
+        assert found["FusedMatMul"] == (2 * layers if packed else 0)
+        assert found["Softmax"] == (layers if packed else 0)
+        assert found["SimplifiedLayerNormalization"] == 2 * layers + 1
+        assert found["SkipSimplifiedLayerNormalization"] == 2 * layers
+        assert found["QuickGelu"] == layers
+        assert not found["Sigmoid"]
+
+
+def test_packed_graph_shares_the_weights_file(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PORTABLE, Shape.PACKED)]
+    files = save_graphs(graphs)
+    assert [path.name for path in files] == ["portable.onnx", "portable.onnx_data", "packed.onnx"]
+    assert files[2].stat().st_size < 60_000
+
+
+def test_weights_are_split_into_files_that_browsers_can_hold(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = session(tiny_checkpoint, Shape.PORTABLE, tmp_path / "whole", "q4")
+    monkeypatch.setattr("onnxrank.export.artifact.saving.FILE_BYTES", 12_000)
+    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PORTABLE, Shape.PACKED)]
+    portable, *data, packed = save_graphs(graphs)
+    assert [path.name for path in data[:2]] == ["portable.onnx_data", "portable.onnx_data_1"]
+    tensors = [tensor for _, model in graphs for tensor in model.graph.initializers.values()]
+    largest = max(tensor.const_value.nbytes for tensor in tensors if tensor.const_value)
+    assert len(data) > 2 and largest > 12_000
+    assert max(path.stat().st_size for path in data) == largest
+    assert packed.name == "packed.onnx"
+    ids = random_ids()
+    np.testing.assert_array_equal(
+        score(Session(portable, [CPU], 2), ids, pad_token_id=0), score(whole, ids, pad_token_id=0)
+    )
+
+
+def test_graphs_load_on_older_runtimes(tiny_checkpoint: Path) -> None:
+    model = build(tiny_checkpoint, Shape.PORTABLE)
+    assert model.ir_version == 10
+    assert model.graph.opset_imports == {"": 21, "com.microsoft": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"hidden_act": "gelu"}, "sets hidden_act to 'gelu', and only 'silu'"),
+        ({"use_sliding_window": True}, "sets use_sliding_window to True"),
+        ({"layer_types": ["sliding_attention"]}, "lists 'sliding_attention' in layer_types"),
+        ({"logit_softcap": 30.0}, "sets logit_softcap to 30.0, which may change the scores"),
+        ({"quantization_config": {"bits": 4}}, "sets quantization_config"),
+        (
+            {"rope_parameters": {"rope_type": "llama3", "factor": 2.0}},
+            "RoPE type 'llama3', and default, linear, yarn",
+        ),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "phase": 1}}, "RoPE parameter 'phase'"),
+    ],
+)
+def test_a_field_that_changes_the_arithmetic_is_refused_by_name(
+    tiny_checkpoint: Path, changes: dict[str, object], sentence: str
+) -> None:
+    checkpoint = Checkpoint.open(tiny_checkpoint)
+    checkpoint.config.update(changes)
+    with pytest.raises(UnsupportedError) as caught:
+        qwen3.Qwen3.of(checkpoint)
+    assert sentence in str(caught.value)
+
+
+def test_a_missing_or_misshapen_tensor_is_named_before_any_is_read(tiny_checkpoint: Path) -> None:
+    checkpoint = Checkpoint.open(tiny_checkpoint)
+    checkpoint.config["num_hidden_layers"] = 4
+    with pytest.raises(CheckpointError, match=r"no tensor 'model\.layers\.3\."):
+        qwen3.build(checkpoint, Shape.PORTABLE, 64, head(checkpoint))
+    checkpoint.config.update(num_hidden_layers=3, intermediate_size=97)
+    with pytest.raises(CheckpointError, match=r"has shape \[96, 64\], and config.json makes it \[97, 64\]"):
+        qwen3.build(checkpoint, Shape.PORTABLE, 64, head(checkpoint))

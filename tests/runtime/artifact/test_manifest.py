@@ -1,0 +1,75 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onnxrank.artifact.manifest import MANIFEST, read_manifest, write_manifest
+from onnxrank.artifact.opening import open_artifact
+from onnxrank.errors import ArtifactError
+
+
+@pytest.fixture
+def folder(demo_artifact: Path, tmp_path: Path) -> Path:
+    """An artifact's small files, to be damaged."""
+    for name in (MANIFEST, "golden.json", "tokenizer.json"):
+        shutil.copyfile(demo_artifact / name, tmp_path / name)
+    return tmp_path
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    data = json.loads((folder / MANIFEST).read_text())
+    change(data)
+    (folder / MANIFEST).write_text(json.dumps(data))
+
+
+def test_round_trip(folder: Path) -> None:
+    before = read_manifest(folder)
+    write_manifest(before, folder)
+    assert read_manifest(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d.update(format=2), "has format 2, and this onnxrank reads up to 1: upgrade onnxrank"),
+        (lambda d: d.update(surprise=1), "the top level has the unknown key 'surprise'"),
+        (lambda d: d["scoring"]["prompt"].pop("query"), "prompt lacks the key 'query'"),
+        (lambda d: d["scoring"].update(max_length="8192"), "max_length should be int, not str"),
+        (lambda d: d["scoring"].update(max_length=True), "max_length should be int, not bool"),
+        (lambda d: d["scoring"].update(activation="softmax"), "unknown activation 'softmax'"),
+        (lambda d: d["scoring"].update(prompt=None), "either a prompt or texts"),
+        (lambda d: d["variants"]["q4"].update(exits={"3": "elsewhere.onnx"}), "which `files` does not list"),
+        (lambda d: d["files"].update({"../../etc/passwd": {"sha256": "", "bytes": 1}}), "outside its folder"),
+        (lambda d: d["files"].update({"/etc/passwd": {"sha256": "", "bytes": 1}}), "outside its folder"),
+        (lambda d: d["files"].update({"a\\..\\b": {"sha256": "", "bytes": 1}}), "outside its folder"),
+        (lambda d: d["variants"]["q4"].update(portable="elsewhere.onnx"), "which `files` does not list"),
+    ],
+)
+def test_a_bad_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any]], object], sentence: str) -> None:
+    edit(folder, change)
+    with pytest.raises(ArtifactError) as caught:
+        read_manifest(folder)
+    assert sentence in str(caught.value)
+
+
+def test_no_manifest_and_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="is not an exported artifact"):
+        read_manifest(tmp_path)
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        read_manifest(tmp_path)
+
+
+def test_missing_and_altered_files_are_named(folder: Path) -> None:
+    artifact = open_artifact(folder)
+    artifact.fetch("tokenizer.json")
+    with pytest.raises(ArtifactError, match=r"model_q4\.onnx is missing"):
+        artifact.fetch("onnx/model_q4.onnx")
+    content = bytearray((folder / "tokenizer.json").read_bytes())
+    content[100] ^= 1
+    (folder / "tokenizer.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match="its hash differs"):
+        artifact.fetch("tokenizer.json")

@@ -1,0 +1,117 @@
+"""The server of the demo page: what it gives, and what it does not."""
+
+import http.client
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from onnxrank.cli.app import demo as demo_cli
+from onnxrank.cli.demo import demo_server, import_map
+from onnxrank.errors import ArtifactError, InputError, OutputError
+
+
+@pytest.fixture(scope="module")
+def port(demo_artifact: Path) -> Iterator[int]:
+    with demo_server(demo_artifact, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def get(port: int, path: str, host: str = "localhost") -> tuple[http.client.HTTPResponse, bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        # As it stands: no client would send these paths.
+        connection.putrequest("GET", path, skip_host=True)
+        connection.putheader("Host", f"{host}:{port}")
+        connection.endheaders()
+        response = connection.getresponse()
+        return response, response.read()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/?model=./artifact/", "text/html; charset=utf-8"),
+        ("/demo.js", "text/javascript"),
+        ("/demo.css", "text/css"),
+        ("/src/web.js", "text/javascript"),
+        ("/artifact/reranker.json", "application/json"),
+        ("/artifact/onnx/model_q4.onnx_data", "application/octet-stream"),
+    ],
+)
+def test_what_the_page_needs(port: int, path: str, kind: str) -> None:
+    response, _ = get(port, path)
+    assert response.status == 200
+    assert response.headers["Content-Type"] == kind
+    # Without these two, WASM has one thread.
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert response.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/src/",
+        "/node_modules/",
+        "/src//etc/passwd",
+        "/src/../../cli.py",
+        "/src/..%2f..%2fcli.py",
+        "/..%2fpackage.json",
+        "/artifact/",
+        "/artifact/onnx",
+        "/artifact//etc/passwd",
+        "/artifact/..%2fdemo-artifact.lock",
+        "/artifact/unlisted",
+    ],
+)
+def test_nothing_else_is_served(port: int, demo_artifact: Path, path: str) -> None:
+    (demo_artifact / "unlisted").touch()
+    response, body = get(port, path)
+    (demo_artifact / "unlisted").unlink(missing_ok=True)
+    assert response.status == 404 and b"root:" not in body
+
+
+def test_other_names_of_this_machine_are_refused(port: int) -> None:
+    """A page elsewhere could otherwise point its own name here, and read the model."""
+    assert get(port, "/", host="rebound.example")[0].status == 421
+
+
+def test_unchanged_files_are_not_sent_again(port: int) -> None:
+    response, _ = get(port, "/src/web.js")
+    with closing(http.client.HTTPConnection("localhost", port, timeout=10)) as connection:
+        connection.request("GET", "/src/web.js", headers={"If-Modified-Since": response.headers["Last-Modified"]})
+        assert connection.getresponse().status == 304
+
+
+def test_libraries_come_from_a_mirror_where_npm_has_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "package.json").write_text((demo_cli.WEB / "package.json").read_text())
+    monkeypatch.setattr(demo_cli, "WEB", tmp_path)
+    remote = import_map()["imports"]
+    page = (Path(demo_cli.__file__).parent.parent / "web" / "demo" / "index.html").read_text()
+    (own,) = re.findall(r'<script type="importmap">(.*?)</script>', page, re.DOTALL)
+    assert {**remote, "onnxrank": "../src/web.js"} == json.loads(own)["imports"]
+    local = tmp_path / "node_modules" / "@huggingface" / "tokenizers" / "dist" / "tokenizers.mjs"
+    local.parent.mkdir(parents=True)
+    local.touch()
+    assert (
+        import_map()["imports"]["@huggingface/tokenizers"]
+        == "/node_modules/@huggingface/tokenizers/dist/tokenizers.mjs"
+    )
+
+
+def test_bad_input(demo_artifact: Path, tmp_path: Path, port: int) -> None:
+    with pytest.raises(InputError, match="is no folder"):
+        demo_server(tmp_path / "nowhere", 0)
+    with pytest.raises(ArtifactError, match=r"has no reranker\.json"):
+        demo_server(tmp_path, 0)
+    with pytest.raises(OutputError, match=f"port {port} cannot be used"):
+        demo_server(demo_artifact, port)
