@@ -85,24 +85,23 @@ def against_torch(artifact: Path, variant: str, checkpoint: Path, repeats: int) 
     import torch
     import transformers
 
-    from onnxrank.artifact.manifest import read_manifest
-    from onnxrank.artifact.opening import TOKENIZER
-    from onnxrank.engine.padded import score
-    from onnxrank.engine.session import CPU, Session
+    from onnxrank.artifact.opening import open_artifact
+    from onnxrank.engine.device import Device
+    from onnxrank.engine.pair_scorer import PairScorer
     from onnxrank.text.prompt import PromptEncoder
 
-    manifest = read_manifest(artifact)
-    prompt = manifest.scoring.prompt
+    opened = open_artifact(artifact)
+    prompt = opened.manifest.scoring.prompt
     assert prompt
-    (pair,) = PromptEncoder(artifact / TOKENIZER, prompt, 512).pairs(QUERY, [FILLER * 20], None, special_tokens=False)
+    (pair,) = PromptEncoder(opened.tokenizer, prompt, 512).pairs(QUERY, [FILLER * 20], None, special_tokens=False)
     assert len(pair.token_ids) == 512
-    session = Session(artifact / manifest.variants[variant].portable, [CPU], None)
+    scorer = PairScorer(opened, opened.variant(variant)[1], device=Device())
     model = transformers.AutoModel.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="sdpa").eval()
     ids = torch.tensor([pair.token_ids])
     with torch.inference_mode():
         ours, theirs = medians(
             [
-                lambda: score(session, [pair.token_ids], pad_token_id=manifest.scoring.pad_token_id),
+                lambda: scorer.score([pair]),
                 lambda: model(input_ids=ids, attention_mask=torch.ones_like(ids)),
             ],
             repeats,

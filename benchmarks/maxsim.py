@@ -7,8 +7,8 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.timing import medians
+from onnxrank import maxsim
 from onnxrank.cli.console import show_json
-from onnxrank.engine import maxsim
 
 # Vectors in one product of the floor: its result stays in the cache.
 SLICE = 4096

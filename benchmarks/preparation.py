@@ -32,7 +32,7 @@ def prepare(engines: Iterable[Engine]) -> None:
 def export_ours() -> None:
     """Export int8 and q4 unless nothing has changed since."""
     manifest = ARTIFACT / "reranker.json"
-    sources = [Path("runtime/manifest.py"), *Path("export").rglob("*.py"), *Path("quantize").rglob("*.py")]
+    sources = [Path("runtime/artifact/manifest.py"), *Path("export").rglob("*.py"), *Path("quantize").rglob("*.py")]
     if not manifest.exists() or manifest.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         _run(sys.executable, "-m", "benchmarks.export_full_size", "int8", "q4", "--out", ARTIFACT, "--keep")
 

@@ -39,8 +39,8 @@ def one_thread() -> Iterator[None]:
     """One thread a session where tests run side by side: those with one for each core wait for each other's cores."""
     with pytest.MonkeyPatch.context() as patch:
         if "PYTEST_XDIST_WORKER" in os.environ:
-            options = session._options
-            patch.setattr(session, "_options", lambda threads: options(1))
+            options = session.session_options
+            patch.setattr(session, "session_options", lambda threads: options(1))
         yield
 
 

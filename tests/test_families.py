@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +24,21 @@ import onnxrank.proof.tolerances
 from onnxrank import Embedder, LateInteraction, Reranker
 from onnxrank.artifact.golden import read_golden
 from onnxrank.artifact.manifest import Manifest, read_manifest, write_manifest
+from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.engine.device import CPU, Device
 from onnxrank.engine.maxsim import maxsim
-from onnxrank.engine.padded import embed, score
-from onnxrank.engine.session import CPU, Array, Session, unpacked
+from onnxrank.engine.requantized import requantized
+from onnxrank.engine.session import Array, Session, session_options
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.sources import locate
-from onnxrank.export.exporter import export, find_family
+from onnxrank.export.exporter import export
 from onnxrank.export.families import FAMILIES
+from onnxrank.export.families.detection import find_family
 from onnxrank.export.graph.heads import EXACT
 from onnxrank.export.options import Options
 from onnxrank.export.proof.oracle import reference_of
 from onnxrank.progress import progress
-from onnxrank.quantize.variants import VARIANTS
+from tests.scoring import padded_logits, padded_vectors
 from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
 from tests.wasm_ops import ON_WASM
 
@@ -77,7 +81,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         if not (place / "artifact").exists():
             (place / "checkpoint").mkdir(parents=True, exist_ok=True)
             tiny.write(place / "checkpoint")
-            options = Options(variants=tuple(VARIANTS), family=tiny.options)
+            options = Options(variants=tuple(PRECISIONS), family=tiny.options)
             source = locate(str(place / "checkpoint"))
             export(source, place / "artifact", family=tiny.family, options=options, force=False, progress=progress)
     return Exported(name, tiny, place / "checkpoint", place / "artifact")
@@ -112,7 +116,7 @@ def test_any_length_on_either_padding_side_is_pytorch(exported: Exported) -> Non
     rng = np.random.default_rng(0)
     tokens = min(400, Tokenizer.from_file(str(exported.checkpoint / "tokenizer.json")).get_vocab_size())
     sequences = [rng.integers(5, tokens, n).tolist() for n in LENGTHS if n <= scoring.max_length]
-    session = Session(exported.folder / exported.manifest.variants["fp32"].portable, [CPU], None)
+    session = Session(exported.folder / exported.manifest.variants["fp32"].padded, Device())
     query = rng.integers(5, tokens, 20).tolist() if scoring.texts else []
     if scoring.late_interaction and scoring.late_interaction.expansion and scoring.texts:
         query += [scoring.late_interaction.expansion.token_id] * (scoring.texts.query.max_length - len(query))
@@ -136,7 +140,7 @@ def score_ids(
             next((i + len(separator) for i in range(len(ids)) if ids[i : i + len(separator)] == separator), len(ids))
             for ids in sequences
         ]
-        return score(
+        return padded_logits(
             session, sequences, pad_token_id=scoring.pad_token_id, second_starts=starts, pad_left=left,
             batch_tokens=100_000,
         )  # fmt: skip
@@ -144,10 +148,11 @@ def score_ids(
     attended = len(query)
     if late and late.expansion and not late.expansion.attend:
         attended = 20
-    settings = {"pad_token_id": scoring.pad_token_id, "pad_left": left, "batch_tokens": 100_000}
-    per_token = late is not None
-    (asked,) = embed(session, [query], per_token=per_token, attended=[attended], **settings)  # type: ignore[arg-type]
-    answers = embed(session, sequences, per_token=per_token, **settings)  # type: ignore[arg-type]
+    vectors = partial(
+        padded_vectors, session, per_token=late is not None, pad_token_id=scoring.pad_token_id, pad_left=left
+    )
+    (asked,) = vectors([query], attended=[attended])
+    answers = vectors(sequences)
     if not late:
         return np.array([[asked @ answer] for answer in answers], np.float32)
     kept = [rows[~np.isin(ids, late.skip_token_ids)] for ids, rows in zip(sequences, answers, strict=True)]
@@ -156,9 +161,9 @@ def score_ids(
 
 def test_every_variant_is_proven_and_used(exported: Exported) -> None:
     manifest = exported.manifest
-    assert list(manifest.variants) == list(VARIANTS)
+    assert list(manifest.variants) == list(PRECISIONS)
     documents = ["Beijing has been the capital since 1949.", "", "Bread is baked from flour."]
-    for name in VARIANTS:
+    for name in PRECISIONS:
         if manifest.scoring.prompt:
             hits = Reranker(exported.folder, variant=name).rank("the capital of China", documents)
         elif manifest.scoring.late_interaction:
@@ -178,10 +183,10 @@ def test_the_manifest_survives_a_round_trip(exported: Exported, tmp_path: Path) 
 
 def graphs_of(manifest: Manifest, variant: str) -> list[str]:
     files = manifest.variants[variant]
-    return [files.portable, *([files.packed] if files.packed else []), *files.exits.values()]
+    return [files.padded, *([files.prefix] if files.prefix else []), *files.exits.values()]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", PRECISIONS)
 def test_onnx_runtime_finds_nothing_left_to_fuse(exported: Exported, tmp_path: Path, variant: str) -> None:
     if exported.manifest.traced:
         assert exported.name == "electra, traced"  # what PyTorch's tracer leaves unfused stays so
@@ -193,15 +198,15 @@ def test_onnx_runtime_finds_nothing_left_to_fuse(exported: Exported, tmp_path: P
         options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
         files = exported.manifest.variants[variant]
         arrays: list[Array] = []
-        if path == files.packed and files.unpack:
-            names, arrays = unpacked(exported.folder / files.unpack, None)
+        if path == files.prefix and files.requantize:
+            names, arrays = requantized(exported.folder / files.requantize, session_options(None))
             options.add_external_initializers(names, list(map(onnxruntime.OrtValue.ortvalue_from_numpy, arrays)))
         onnxruntime.InferenceSession(exported.folder / path, options, providers=[CPU])
         before, after = (
             Counter(node.op_type for node in onnx.load(p, load_external_data=False).graph.node if node.op_type in FUSED)
             for p in (exported.folder / path, tmp_path / "optimized.onnx")
         )
-        if VARIANTS[variant].half:
+        if PRECISIONS[variant].float16:
             # The CPU has no float16 kernels of these, and spells them out; GPUs have them.
             for op in ("QuickGelu", "BiasGelu", "Gelu"):
                 before.pop(op, None), after.pop(op, None)
@@ -219,9 +224,9 @@ def test_only_the_head_stays_unquantized(exported: Exported, variant: str) -> No
         assert all(name.startswith(EXACT) for name in left), path
 
 
-def test_browsers_have_every_operator_of_the_portable_graphs(exported: Exported) -> None:
+def test_browsers_have_every_operator_of_the_padded_graphs(exported: Exported) -> None:
     for variant in exported.manifest.variants.values():
-        for path in (variant.portable, *variant.exits.values()):
+        for path in (variant.padded, *variant.exits.values()):
             model = onnx.load(exported.folder / path, load_external_data=False)
             graphs = [model.graph]
             while graphs:
@@ -240,9 +245,9 @@ def test_scorers_on_other_devices_have_something_to_compare_with(exported: Expor
     lengths = [len(pair["token_ids"]) for pair in check["pairs"]]
     # A long prompt makes the shortest pair longer than 32 tokens.
     assert len(lengths) in (2, 3) and lengths[-2] > 32 and lengths[-1] > 128
-    assert set(check["logits"]) == set(VARIANTS)
+    assert set(check["padded"]) == set(PRECISIONS)
     golden = {(pair.query, pair.document): pair.logits for pair in read_golden(exported.folder).scored}
-    for row, pair in zip(check["logits"]["fp32"], check["pairs"], strict=True):
+    for row, pair in zip(check["padded"]["fp32"], check["pairs"], strict=True):
         expected = golden[pair["query"], pair["document"]]
         assert expected
         assert np.allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()))

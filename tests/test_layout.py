@@ -122,10 +122,10 @@ def test_console_scripts_and_entry_points_are_callable() -> None:
 
 
 def test_tolerances_cover_every_variant_with_a_reason() -> None:
+    from onnxrank.artifact.variants import PRECISIONS
     from onnxrank.proof.tolerances import TOLERANCES
-    from onnxrank.quantize.variants import VARIANTS
 
-    assert set(TOLERANCES) == set(VARIANTS)
+    assert set(TOLERANCES) == set(PRECISIONS)
     assert all(tolerance.reason for tolerance in TOLERANCES.values())
 
 

@@ -56,9 +56,9 @@ def test_every_elsewhere_line_is_still_there() -> None:
 
 
 def test_the_variants_table_is_complete() -> None:
-    from onnxrank.quantize.variants import VARIANTS
+    from onnxrank.artifact.variants import PRECISIONS
 
-    assert re.findall(r"^\| `--(\w+)` \|", README, re.MULTILINE) == list(VARIANTS)
+    assert re.findall(r"^\| `--(\w+)` \|", README, re.MULTILINE) == list(PRECISIONS)
 
 
 def test_the_demo_documents_are_ranked_sensibly(demo_artifact: Path) -> None:

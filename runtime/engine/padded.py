@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.artifact.manifest import VocabularyReadout
+from onnxrank.artifact.manifest import Scoring, VocabularyReadout
 from onnxrank.engine.batching import padded_batches, token_budget
+from onnxrank.engine.pack import Pack
 from onnxrank.engine.session import Array, Session
+from onnxrank.text.prompt import EncodedPair
 
 # Rows x longest row of all batches that run at the same time: bounds their workspace.
 BATCH_TOKENS = 2048
@@ -65,6 +67,40 @@ def read_vocabulary(output: Floats, tokens: NDArray[np.bool_], readout: Vocabula
         logits = logits - rows[:, readout.false_token_id]
     column: Floats = logits[:, None]
     return column
+
+
+class PaddedGraph:
+    """Scores whole prompts."""
+
+    def __init__(self, session: Session, scoring: Scoring, *, pad_left: bool) -> None:
+        self._session = session
+        self._pad_token_id = scoring.pad_token_id
+        self._readout = scoring.readout
+        self._pad_left = pad_left
+
+    def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
+        prompts = [pair.token_ids for pair in pairs]
+        return [
+            Pack(
+                rows=tuple(rows),
+                prefix=(),
+                sequences=tuple(prompts[i] for i in rows),
+                second_starts=tuple(pairs[i].document_start for i in rows),
+            )
+            for rows in padded_plan(self._session, prompts, pack_tokens)
+        ]
+
+    def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, Floats]]:
+        outputs = run_padded(
+            self._session,
+            "logits",
+            [pack.sequences for pack in packs],
+            second_starts=[pack.second_starts for pack in packs],
+            pad_token_id=self._pad_token_id,
+            pad_left=self._pad_left,
+        )
+        for pack, (output, tokens) in zip(packs, outputs, strict=True):
+            yield pack, output if self._readout is None else read_vocabulary(output, tokens, self._readout)
 
 
 def _pad(sequences: Rows, pad_token_id: int, left: bool) -> dict[str, Array]:

@@ -1,25 +1,30 @@
 """The prefix graph: documents behind a prefix that they share, whose keys and values are computed once and cached."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxrank.artifact.manifest import KeyValueCache
+from onnxrank.engine.batching import RUN_TOKENS, padded_batches, token_budget
 from onnxrank.engine.forks import forget_in_children
+from onnxrank.engine.pack import Pack, Prefix
 from onnxrank.engine.session import Array, Session
-from onnxrank.text.prompt import TokenIds
+from onnxrank.text.prompt import EncodedPair, TokenIds
 
 # Tokens of a lone text from which on GroupQueryAttention takes it: on CPUs as fast as plain products, or faster.
 GROUPED_FROM = 1
+# What a core takes at once: smaller packs read the weights more often, larger ones leave cores idle at the end.
+PACK_TOKENS = 128
 # Of all cached prefixes together; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
 CACHED_TOKENS = 512
 
-# What comes before documents, in pieces that may be shared further: the instruction, then the query.
-Prefix = tuple[TokenIds, ...]
 Past = dict[str, Array]
+Floats = NDArray[np.float32]
 
 
 class PrefixCache:
@@ -112,3 +117,55 @@ def prefix_feeds(documents: Sequence[Sequence[int]], *, present_length: int = 0)
         "present_length": np.array([present_length]),
         "grouped_from": np.array([GROUPED_FROM]),
     }
+
+
+class PrefixGraph:
+    """Scores documents behind a cached prefix."""
+
+    def __init__(self, session: Session, shape: KeyValueCache) -> None:
+        self._session = session
+        self._prefixes = PrefixCache(session, shape)
+
+    def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
+        """A query with enough documents is a prefix of its own, behind the instruction; other pairs share packs behind
+        the instruction."""
+        by_query: dict[Prefix, list[int]] = defaultdict(list)
+        for i, pair in enumerate(pairs):
+            by_query[pair.instruction, pair.query].append(i)
+        behind_query: list[tuple[Prefix, list[int]]] = []
+        behind_instruction: dict[Prefix, list[int]] = defaultdict(list)
+        for (instruction, query), rows in by_query.items():
+            if (len(rows) - 1) * len(query) <= RUN_TOKENS:
+                behind_instruction[instruction,].extend(rows)
+            else:
+                behind_query.append(((instruction, query), rows))
+        packs: list[Pack] = []
+        for prefix, rows in behind_query:
+            packs += self._packs(prefix, rows, [pairs[i].document for i in rows], pack_tokens)
+        for prefix, rows in behind_instruction.items():
+            packs += self._packs(prefix, rows, [pairs[i].query + pairs[i].document for i in rows], pack_tokens)
+        return packs
+
+    def _packs(
+        self, prefix: Prefix, rows: Sequence[int], sequences: Sequence[TokenIds], pack_tokens: int | None
+    ) -> list[Pack]:
+        lengths = [len(ids) for ids in sequences]
+        budget = pack_tokens or token_budget(lengths, PACK_TOKENS, self._session.cores)
+        return [
+            Pack(
+                rows=tuple(rows[i] for i in chosen),
+                prefix=prefix,
+                sequences=tuple(sequences[i] for i in chosen),
+                second_starts=tuple(len(sequences[i]) for i in chosen),
+            )
+            for chosen in padded_batches(lengths, budget)
+        ]
+
+    def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, Floats]]:
+        for prefix, group in groupby(packs, key=lambda pack: pack.prefix):
+            together = list(group)
+            past = self._prefixes.past(prefix)
+            runner = self._session.runner([pack.tokens for pack in together])
+            feeds = ({**prefix_feeds(pack.sequences), **past} for pack in together)
+            for pack, (logits,) in zip(together, runner.run_each(["logits"], feeds), strict=True):
+                yield pack, logits

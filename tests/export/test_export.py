@@ -14,6 +14,7 @@ import onnxrank.proof.tolerances
 from onnxrank import Reranker
 from onnxrank.artifact.golden import read_golden
 from onnxrank.artifact.manifest import Manifest, read_manifest
+from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.cli.app import app as onnxrank_app
 from onnxrank.errors import RerankError
 from onnxrank.export.checkpoint.sources import locate
@@ -25,7 +26,6 @@ from onnxrank.export.proof.oracle import record
 from onnxrank.progress import progress
 from onnxrank.proof.tolerances import Tolerance
 from onnxrank.proof.verification import repeat_oracle
-from onnxrank.quantize.variants import VARIANTS
 from tests.tiny import DEMO
 
 
@@ -57,7 +57,7 @@ def test_the_demo_is_proven_in_every_variant(demo_artifact: Path) -> None:
     for name, variant in manifest.variants.items():
         for parity in variant.parity.values():
             assert 0 < parity.max_logit_difference < limits[name]
-    assert set(manifest.variants["q4"].parity) == {"right padding", "left padding", "packed"}
+    assert set(manifest.variants["q4"].parity) == {"right padding", "left padding", "prefix"}
     assert "residual stream" in manifest.variants["q4f16"].kept_float32
 
 
@@ -81,7 +81,7 @@ def test_the_folder_is_what_transformers_js_looks_for(demo_artifact: Path) -> No
     config = json.loads((demo_artifact / "config.json").read_text())
     assert config["model_type"] == "qwen3"
     assert config["transformers.js_config"]["dtype"] == "fp32"
-    names = [f"model{spec.suffix}.onnx" for spec in VARIANTS.values()]
+    names = [f"model{spec.suffix}.onnx" for spec in PRECISIONS.values()]
     assert config["transformers.js_config"]["use_external_data_format"] == dict.fromkeys(names, 1)
     assert (demo_artifact / "onnx" / "model_quantized.onnx_data").is_file()
     assert not (demo_artifact / "evaluation.jsonl").exists()
@@ -224,7 +224,7 @@ def test_verify_repeats_the_proof_and_catches_an_altered_weight(demo_artifact: P
     shutil.copytree(demo_artifact, artifact)
     arguments = ["verify", str(artifact), "--variant", "q4", "--json"]
     result = CliRunner().invoke(onnxrank_app, arguments, catch_exceptions=False)
-    assert json.loads(result.stdout)["q4"]["parity"]["packed"]["top1_agreement"] > 0.9
+    assert json.loads(result.stdout)["q4"]["parity"]["prefix"]["top1_agreement"] > 0.9
     weights = artifact / "onnx" / "model_q4.onnx_data"
     content = bytearray(weights.read_bytes())
     content[5000] ^= 0xFF

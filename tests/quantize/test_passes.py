@@ -11,7 +11,9 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from onnxrank.engine.session import ALIGNED, CPU, Session
+from onnxrank.engine.device import CPU, Device
+from onnxrank.engine.requantized import ALIGNED
+from onnxrank.engine.session import Session, session_options
 from onnxrank.errors import ArtifactError
 from onnxrank.export.artifact.saving import save_graphs
 from onnxrank.quantize.embedding import quantize_embeddings
@@ -20,7 +22,7 @@ from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
 from onnxrank.quantize.methods import METHODS, Blocks
 from onnxrank.quantize.q4 import quantize_q4
-from onnxrank.quantize.requantize import NOWHERE, quantize_unpacked, unpack_graph
+from onnxrank.quantize.requantize import LOCATION, quantize_requantized, requantize_graph
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.standard_normal((50, 96)).astype(np.float32)
@@ -50,7 +52,7 @@ def small_model() -> ir.Model:
 
 def run(model: ir.Model, ids: NDArray[np.int64], path: Path) -> NDArray[np.float32]:
     ir.save(model, path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, session_options(None), providers=[CPU])
     output: NDArray[np.float32] = session.run(["logits"], {"ids": ids})[0]
     return output
 
@@ -120,14 +122,14 @@ def test_q4_weights_are_near_and_the_graph_uses_them(method: str, block_size: in
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("block_size", [16, 32, 64, 256])
-def test_unpacked_weights_are_the_4_bit_ones_in_int8(method: str, block_size: int, tmp_path: Path) -> None:
-    portable, packed = small_model(), small_model()
-    quantize_q4(portable, block_size=block_size, method=method, exclude="head")
-    assert quantize_unpacked(packed, exclude="head") == 1
-    save_graphs([(tmp_path / "portable.onnx", portable), (tmp_path / "packed.onnx", packed)])
-    ir.save(unpack_graph(portable), tmp_path / "unpack.onnx")
-    unpack = onnxruntime.InferenceSession(tmp_path / "unpack.onnx", providers=[CPU])
-    values, scales = unpack.run(["weight.unpacked", "weight.channel_scales"], {})
+def test_requantized_weights_are_the_4_bit_ones_in_int8(method: str, block_size: int, tmp_path: Path) -> None:
+    padded, prefix = small_model(), small_model()
+    quantize_q4(padded, block_size=block_size, method=method, exclude="head")
+    assert quantize_requantized(prefix, exclude="head") == 1
+    save_graphs([(tmp_path / "padded.onnx", padded), (tmp_path / "prefix.onnx", prefix)])
+    ir.save(requantize_graph(padded), tmp_path / "requantize.onnx")
+    requantize = onnxruntime.InferenceSession(tmp_path / "requantize.onnx", providers=[CPU])
+    values, scales = requantize.run(["weight.requantized", "weight.channel_scales"], {})
 
     blocks = METHODS[method].quantize(WEIGHT, block_size)
     if blocks.zero_points.dtype == np.float32:
@@ -138,31 +140,31 @@ def test_unpacked_weights_are_the_4_bit_ones_in_int8(method: str, block_size: in
     assert np.all(np.abs(values * scales - weight) <= scales * 0.5001)
     assert np.all(scales <= np.abs(weight).max(axis=0) / 127 * (1.001 if method == "rtn" else 1.35))
 
-    # As one block they are the content of the file that the packed graph names.
-    outputs = [array.tobytes() for array in unpack.run(None, {})]
+    # As one block they are the content of the file that the prefix graph names.
+    outputs = [array.tobytes() for array in requantize.run(None, {})]
     content = b"".join(piece.ljust(-(-len(piece) // ALIGNED) * ALIGNED, b"\0") for piece in outputs)
     named = {
         tensor.name: {entry.key: entry.value for entry in tensor.external_data}
-        for tensor in onnx.load(tmp_path / "packed.onnx", load_external_data=False).graph.initializer
+        for tensor in onnx.load(tmp_path / "prefix.onnx", load_external_data=False).graph.initializer
     }
-    for name, array in (("weight.unpacked", values), ("weight.channel_scales", scales)):
+    for name, array in (("weight.requantized", values), ("weight.channel_scales", scales)):
         place = named[name]
-        assert place["location"] == NOWHERE
+        assert place["location"] == LOCATION
         assert content[int(place["offset"]) :][: int(place["length"])] == array.tobytes()
 
-    session = Session(tmp_path / "packed.onnx", [CPU], None, unpack=tmp_path / "unpack.onnx")
-    (found,) = session.run(["logits"], {"ids": IDS})
+    session = Session(tmp_path / "prefix.onnx", Device(), requantize=tmp_path / "requantize.onnx")
+    (found,) = session.all_cores.run(["logits"], {"ids": IDS})
     x = TABLE[IDS]
     scale = np.abs(x).max(-1, keepdims=True) / 127
     np.testing.assert_allclose(found, np.rint(x / scale) * scale @ (values * scales) @ HEAD, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_that_were_not_unpacked_are_missed(tmp_path: Path) -> None:
+def test_weights_that_were_not_requantized_are_missed(tmp_path: Path) -> None:
     model = small_model()
-    quantize_unpacked(model, exclude="head")
-    ir.save(model, tmp_path / "packed.onnx")
+    quantize_requantized(model, exclude="head")
+    ir.save(model, tmp_path / "prefix.onnx")
     with pytest.raises(ArtifactError, match="cannot load"):
-        Session(tmp_path / "packed.onnx", [CPU], None).run(["logits"], {"ids": IDS})
+        Session(tmp_path / "prefix.onnx", Device()).all_cores.run(["logits"], {"ids": IDS})
 
 
 def test_symmetric_q4_has_no_zero_points() -> None:

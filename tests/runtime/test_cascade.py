@@ -13,7 +13,7 @@ from onnxrank.cli.app import app
 from onnxrank.errors import ArtifactError, InputError, OutputError
 from onnxrank.quality.corpus import Entry, Query
 from onnxrank.quality.measures import ROUTING
-from onnxrank.quality.routing import evaluate
+from onnxrank.quality.routing import measure_cascade
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import qwen3_embedding
 
@@ -127,7 +127,7 @@ def test_the_measures_are_those_of_their_definitions(cascade: Cascade, monkeypat
     queries = [Query(text=QUERY, relevant=("0",))]
     # Retrieved: the target third, another of its cluster second; the reranker puts the cluster first, the target next.
     fake_stage(monkeypatch, cascade, [2, 1, 0], [0.0, 9.0, 5.0])
-    found = evaluate(cascade, corpus, queries)
+    found = measure_cascade(cascade, corpus, queries)
     log = np.log2
     ideal = 2 / log(2) + 1 / log(3)
     assert found.retrieved == pytest.approx(
@@ -137,7 +137,7 @@ def test_the_measures_are_those_of_their_definitions(cascade: Cascade, monkeypat
         {"cluster@1": 1, "nDCG@10": (1 / log(2) + 2 / log(3)) / ideal, "ret@5": 1, "MRR@10": 1 / 2}
     )
     with pytest.raises(InputError, match="names the document '9', which the corpus lacks"):
-        evaluate(cascade, corpus, [Query(text=QUERY, relevant=("9",))])
+        measure_cascade(cascade, corpus, [Query(text=QUERY, relevant=("9",))])
 
 
 def invoke(*arguments: object) -> Any:

@@ -11,9 +11,12 @@ import pytest
 
 from onnxrank import Reranker
 from onnxrank.artifact.golden import read_golden
-from onnxrank.engine.session import CPU, Runner, Session, usable_cores
+from onnxrank.engine.cores import usable_cores
+from onnxrank.engine.device import CPU, Device
+from onnxrank.engine.session import Runner, Session
 from onnxrank.errors import ArtifactError, BackendError, InputError
 from onnxrank.proof.parity import kendall_tau
+from tests.scoring import on_padded_graph
 from tests.stand_in_hub import COMMIT, StandInHub
 
 QUERY = "sort an array along an axis"
@@ -32,13 +35,14 @@ def reranker(demo_artifact: Path) -> Reranker:
 
 
 @pytest.mark.parametrize("variant", ["int8", "q4"])
-def test_packed_and_portable_differ_less_than_the_variant_from_pytorch(demo_artifact: Path, variant: str) -> None:
+def test_prefix_and_padded_graph_differ_less_than_the_variant_from_pytorch(demo_artifact: Path, variant: str) -> None:
     """On trained weights: the CPU's int8 arithmetic for 4-bit weights spends no accuracy."""
     golden = read_golden(demo_artifact).scored
     pairs = [(pair.query, pair.document) for pair in golden]
-    packed, portable = (Reranker(demo_artifact, variant=variant) for _ in range(2))
-    portable._packed = None
-    one, other = packed.score(pairs).logits, portable.score(pairs).logits
+    one, other = (
+        scorer.score(pairs).logits
+        for scorer in (Reranker(demo_artifact, variant=variant), on_padded_graph(demo_artifact, variant))
+    )
     error = np.abs(other - np.array([pair.logits for pair in golden])[:, 0]).max()
     assert 0 < np.abs(one - other).max() < error / 2
     assert kendall_tau(one, other) >= 0.99
@@ -83,13 +87,11 @@ def test_scores_are_pytorchs(demo_artifact: Path, reranker: Reranker) -> None:
     assert found.tokens.tolist() == [len(pair.token_ids) for pair in golden]
 
 
-def test_packed_and_portable_agree(demo_artifact: Path) -> None:
-    packed = Reranker(demo_artifact, variant="fp32")
-    portable = Reranker(demo_artifact, variant="fp32")
-    portable._packed = None
+def test_prefix_and_padded_graph_agree(demo_artifact: Path) -> None:
+    prefix, padded = Reranker(demo_artifact, variant="fp32"), on_padded_graph(demo_artifact, "fp32")
     pairs = [(QUERY, f"{text} {n}" * n) for n in (0, 1, 3, 40) for text in DOCUMENTS]
     pairs += [(f"{text} {n}", text) for n in (1, 20) for text in DOCUMENTS]
-    difference = packed.score(pairs).logits - portable.score(pairs).logits
+    difference = prefix.score(pairs).logits - padded.score(pairs).logits
     assert 0 < np.abs(difference).max() < 1e-5
 
 
@@ -130,11 +132,14 @@ def test_every_core_gets_documents_and_scores_stay(demo_artifact: Path, monkeypa
 
 
 def test_a_batch_alone_has_all_cores_and_batches_of_one_size_have_one_each() -> None:
-    session = Session(Path("model.onnx"), [CPU], 4)
+    session = Session(Path("model.onnx"), Device(threads=4))
     alone = [session.runner(batches) for batches in ([100], [100, 100], [1000, 100, 100, 100, 100])]
     shared = [session.runner(batches) for batches in ([100] * 3, [100] * 20, [])]
     assert set(alone) == {session._all_cores} and set(shared) == {session._one_core}
-    for one_way in (Session(Path("model.onnx"), [CPU], 1), Session(Path("model.onnx"), ["CUDAExecutionProvider"], 4)):
+    for one_way in (
+        Session(Path("model.onnx"), Device(threads=1)),
+        Session(Path("model.onnx"), Device(providers=("CUDAExecutionProvider",), threads=4)),
+    ):
         assert one_way.runner([100] * 20) is one_way._all_cores
 
 
@@ -143,11 +148,11 @@ def test_a_container_counts_the_cores_that_its_time_fills(
     limit: str, cores: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {10_000, 10_001, 10_002, 10_003})
-    monkeypatch.setattr("onnxrank.engine.session.CPU_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr("onnxrank.engine.cores.CPU_LIMIT", tmp_path / "cpu.max")
     assert usable_cores() == 4
     (tmp_path / "cpu.max").write_text(f"{limit}\n")
     assert usable_cores() == cores
-    assert Session(Path("model.onnx"), [CPU], None).cores == cores
+    assert Session(Path("model.onnx"), Device()).cores == cores
 
 
 @pytest.mark.parametrize(("variant", "tolerance"), [("fp32", 1e-5), ("int8", 0.2), ("q4", 0.2)])
@@ -163,9 +168,8 @@ def test_neighbours_hardly_move_a_score(demo_artifact: Path, variant: str, toler
 
 
 def test_int8_rows_do_not_depend_on_their_batch(demo_artifact: Path) -> None:
-    """The portable graph at equal width: a row's arithmetic is its own, to the last bit."""
-    reranker = Reranker(demo_artifact, variant="int8")
-    reranker._packed = None
+    """The padded graph at equal width: a row's arithmetic is its own, to the last bit."""
+    reranker = on_padded_graph(demo_artifact, "int8")
     texts = ["one two three", "sorts an array", "finds a path"]
     together = reranker.score([(QUERY, text) for text in texts]).logits
     widths = reranker.score([(QUERY, text) for text in texts]).tokens
@@ -275,7 +279,7 @@ def test_a_missing_onnx_runtime_is_said(demo_artifact: Path, monkeypatch: pytest
 def test_a_graph_that_cannot_be_loaded_is_named(demo_artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactError, match=r"cannot load .*model\.onnx"):
-        Session(tmp_path / "model.onnx", [CPU], None).run(["logits"], {})
+        Session(tmp_path / "model.onnx", Device()).all_cores.run(["logits"], {})
 
 
 def test_an_artifact_on_the_hub_fetches_only_its_variant(demo_artifact: Path, hub: StandInHub) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import onnxrank.proof.tolerances
 from onnxrank import Reranker
 from onnxrank.artifact.golden import Golden, GoldenPair, read_golden
-from onnxrank.artifact.manifest import Expansion, LateInteraction, Manifest, TextPrompt, Texts, read_manifest
+from onnxrank.artifact.manifest import Expansion, Manifest, TextPrompt, Texts, TokenVectors, read_manifest
 from onnxrank.errors import InputError, RerankError, UnsupportedError
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.sources import locate
@@ -128,7 +128,7 @@ def test_every_id_of_the_scoring_is_kept_and_renumbered(tmp_path: Path) -> None:
     side = TextPrompt(prefix_token_ids=(2, foreign), template="{text}", suffix_token_ids=(3,), max_length=9)
     texts = Texts(query=side, document=side, default_instruction=None, strip=True, lower_case=False)
     expansion = Expansion(token_id=foreign, attend=False)
-    late = LateInteraction(dim=4, expansion=expansion, skip_token_ids=(2, foreign), masked_row=None)
+    late = TokenVectors(dim=4, expansion=expansion, skip_token_ids=(2, foreign), masked_row=None)
     told = scoring(texts=texts, late_interaction=late, max_length=9, pad_token_id=foreign)
     assert foreign not in Vocabulary.of(Checkpoint.open(tmp_path), scoring(max_length=9, pad_token_id=2), LATIN).new_ids
     vocabulary = Vocabulary.of(Checkpoint.open(tmp_path), told, LATIN)

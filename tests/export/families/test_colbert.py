@@ -9,9 +9,8 @@ import pytest
 from sentence_transformers import MultiVectorEncoder
 from typer.testing import CliRunner
 
-from onnxrank import LateInteraction
+from onnxrank import LateInteraction, maxsim
 from onnxrank.cli.app import app
-from onnxrank.engine import maxsim
 from onnxrank.errors import ArtifactError, CheckpointError, InputError, UnsupportedError
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import colbert, multi_vector

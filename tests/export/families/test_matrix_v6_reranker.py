@@ -46,7 +46,7 @@ def edited(checkpoint: Path, folder: Path, change: Callable[[dict[str, Any]], ob
 
 def test_a_capability_is_a_tuple_a_mapping_or_its_text(artifact: Path) -> None:
     reranker = Reranker(artifact)
-    assert reranker.record_template == "{name}: {description}"
+    assert reranker.document_template == "{name}: {description}"
     texts = [f"{name}: {description}" for name, description in CAPABILITIES]
     mappings = [{"name": name, "description": description} for name, description in CAPABILITIES]
     expected = reranker.rank(QUERY, texts, return_documents=True)

@@ -10,17 +10,19 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from onnxrank.engine.padded import score
-from onnxrank.engine.prefix import PackedScorer
-from onnxrank.engine.session import CPU, Session
+from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.engine.device import CPU, Device
+from onnxrank.engine.prefix import PrefixGraph
+from onnxrank.engine.session import Session
 from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures import qwen3
-from onnxrank.export.architectures.architecture import DecoderHead
 from onnxrank.export.artifact.saving import save_graphs
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.graph.decoder_inputs import Shape
-from onnxrank.export.graph.heads import EXACT, linear_score
-from onnxrank.quantize.variants import VARIANTS, apply_variant
+from onnxrank.export.graph.heads import EXACT, DecoderHead, linear_score
+from onnxrank.quantize.variants import apply_precision
+from onnxrank.text.prompt import EncodedPair
+from tests.scoring import padded_logits
 from tests.tiny import CONFIGS, VOCABULARY, torch_logits, write_tiny
 
 YES, NO = 17, 23
@@ -33,7 +35,7 @@ def score_weight(checkpoint: Checkpoint) -> NDArray[np.float32]:
     return difference
 
 
-def head(checkpoint: Checkpoint, shape: Shape = Shape.PORTABLE) -> DecoderHead:
+def head(checkpoint: Checkpoint, shape: Shape = Shape.PADDED) -> DecoderHead:
     if shape is Shape.LM:
         return qwen3.vocabulary_head(checkpoint)
     return linear_score(checkpoint.config["hidden_size"], partial(score_weight, checkpoint))
@@ -42,13 +44,13 @@ def head(checkpoint: Checkpoint, shape: Shape = Shape.PORTABLE) -> DecoderHead:
 def build(folder: Path, shape: Shape, variant: str = "fp32", max_length: int = 16384) -> ir.Model:
     checkpoint = Checkpoint.open(folder)
     model = qwen3.build(checkpoint, shape, max_length, head(checkpoint, shape))
-    apply_variant(model, variant, exclude=EXACT)
+    apply_precision(model, PRECISIONS[variant], exclude=EXACT)
     return model
 
 
 def session(folder: Path, shape: Shape, path: Path, variant: str = "fp32") -> Session:
     save_graphs([(path / f"{shape.value}.onnx", build(folder, shape, variant))])
-    return Session(path / f"{shape.value}.onnx", [CPU], 2)
+    return Session(path / f"{shape.value}.onnx", Device(threads=2))
 
 
 def random_ids(lengths: tuple[int, ...] = LENGTHS, seed: int = 0) -> list[list[int]]:
@@ -61,18 +63,18 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return write_tiny(tmp_path_factory.mktemp("tiny"), **CONFIGS[request.param])
 
 
-def test_portable_is_pytorch_on_either_padding_side(folder: Path, tmp_path: Path) -> None:
+def test_the_padded_graph_is_pytorch_on_either_padding_side(folder: Path, tmp_path: Path) -> None:
     sequences = random_ids()
     expected = torch_logits(folder, sequences, YES, NO)
-    portable = session(folder, Shape.PORTABLE, tmp_path)
+    padded = session(folder, Shape.PADDED, tmp_path)
     for left in (False, True):
         for budget in (1, 10_000):
-            found = score(portable, sequences, pad_token_id=0, pad_left=left, batch_tokens=budget)[:, 0]
+            found = padded_logits(padded, sequences, pad_left=left, batch_tokens=budget)[:, 0]
             np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("grouped_from", [1, 65, 10_000])
-def test_packed_is_pytorch_one_by_one(
+def test_the_prefix_graph_is_pytorch_one_by_one(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped_from: int
 ) -> None:
     """Whichever attention takes a text that comes alone."""
@@ -80,16 +82,22 @@ def test_packed_is_pytorch_one_by_one(
     instruction, query, *documents = random_ids((20, 9, *LENGTHS), seed=1)
     expected = torch_logits(folder, [instruction + query + d for d in documents], YES, NO)
     checkpoint = Checkpoint.open(folder)
-    scorer = PackedScorer(session(folder, Shape.PACKED, tmp_path), qwen3.cache(checkpoint))
+    graph = PrefixGraph(session(folder, Shape.PREFIX, tmp_path), qwen3.cache(checkpoint))
+    pairs = [
+        EncodedPair(instruction=tuple(instruction), query=tuple(query), document=tuple(document), truncated=False)
+        for document in documents
+    ]
     for budget in (1, 150, 10_000):
-        found = scorer.score(tuple(instruction), tuple(query), documents, pack_tokens=budget)[:, 0]
-        np.testing.assert_allclose(found, expected, atol=2e-5)
+        packs = graph.plan(pairs, budget)
+        assert {pack.prefix for pack in packs} == {(tuple(instruction), tuple(query))}
+        for pack, logits in graph.run_each(packs):
+            np.testing.assert_allclose(logits[:, 0], expected[list(pack.rows)], atol=2e-5)
 
 
 def test_eight_thousand_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
     sequences = random_ids((8192,))
     expected = torch_logits(tiny_checkpoint, sequences, YES, NO)
-    found = score(session(tiny_checkpoint, Shape.PORTABLE, tmp_path), sequences, pad_token_id=0)[:, 0]
+    found = padded_logits(session(tiny_checkpoint, Shape.PADDED, tmp_path), sequences)[:, 0]
     np.testing.assert_allclose(found, expected, atol=5e-5)
 
 
@@ -102,7 +110,7 @@ def test_lm_graph_generates_like_pytorch(tiny_checkpoint: Path, tmp_path: Path, 
     for row, tokens in enumerate(prompts):
         real = slice(width - len(tokens), None) if left else slice(len(tokens))
         ids[row, real], mask[row, real] = tokens, 1
-    lm = session(tiny_checkpoint, Shape.LM, tmp_path)
+    lm = session(tiny_checkpoint, Shape.LM, tmp_path).all_cores
     names = [f"{i}.{part}" for i in range(3) for part in ("key", "value")]
     empty = {f"past_key_values.{name}": np.empty((2, 2, 0, 32), np.float32) for name in names}
     logits, *present = lm.run(
@@ -132,7 +140,8 @@ FUSED = {
 
 
 @pytest.mark.parametrize(
-    ("variant", "shape"), [(v, s) for v in VARIANTS for s in Shape if s is not Shape.PACKED or VARIANTS[v].packed]
+    ("variant", "shape"),
+    [(v, s) for v in PRECISIONS for s in Shape if s is not Shape.PREFIX or PRECISIONS[v].prefix_graph],
 )
 def test_onnx_runtime_finds_nothing_left_to_fuse(
     tiny_checkpoint: Path, tmp_path: Path, variant: str, shape: Shape
@@ -148,7 +157,7 @@ def test_onnx_runtime_finds_nothing_left_to_fuse(
         Counter(node.op_type for node in ir.load(p).graph.all_nodes() if node.op_type in FUSED)
         for p in (path, tmp_path / "optimized.onnx")
     )
-    if VARIANTS[variant].half:
+    if PRECISIONS[variant].float16:
         # The CPU has no float16 kernel of QuickGelu, so it is spelled out there; GPUs have one.
         after["QuickGelu"] += after.pop("Sigmoid", 0)
     assert after == before
@@ -161,47 +170,45 @@ def test_operators_are_the_fused_ones(tiny_checkpoint: Path, shape: Shape) -> No
         found = Counter(node.op_type for node in build(tiny_checkpoint, shape, variant).graph.all_nodes())
         # The float head counts as a MatMul; the vocabulary projection is quantized like any other.
         heads = int(lm_head or variant == "fp32")
-        packed = shape is Shape.PACKED
-        # The packed graph's attention of several texts is two pairs of products, with the prefix and with themselves.
-        products = 2 * layers if packed else 0
+        prefix = shape is Shape.PREFIX
+        # The prefix graph's attention of several texts is two pairs of products, with the prefix and with themselves.
+        products = 2 * layers if prefix else 0
         assert found[weighted] == 7 * layers + heads + (products if variant == "fp32" else 0)
         assert found["GroupQueryAttention"] == layers
-        assert found["FusedMatMul"] == (2 * layers if packed else 0)
-        assert found["Softmax"] == (layers if packed else 0)
+        assert found["FusedMatMul"] == (2 * layers if prefix else 0)
+        assert found["Softmax"] == (layers if prefix else 0)
         assert found["SimplifiedLayerNormalization"] == 2 * layers + 1
         assert found["SkipSimplifiedLayerNormalization"] == 2 * layers
         assert found["QuickGelu"] == layers
         assert not found["Sigmoid"]
 
 
-def test_packed_graph_shares_the_weights_file(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PORTABLE, Shape.PACKED)]
+def test_the_prefix_graph_shares_the_weights_file(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PADDED, Shape.PREFIX)]
     files = save_graphs(graphs)
-    assert [path.name for path in files] == ["portable.onnx", "portable.onnx_data", "packed.onnx"]
+    assert [path.name for path in files] == ["padded.onnx", "padded.onnx_data", "prefix.onnx"]
     assert files[2].stat().st_size < 60_000
 
 
 def test_weights_are_split_into_files_that_browsers_can_hold(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = session(tiny_checkpoint, Shape.PORTABLE, tmp_path / "whole", "q4")
+    whole = session(tiny_checkpoint, Shape.PADDED, tmp_path / "whole", "q4")
     monkeypatch.setattr("onnxrank.export.artifact.saving.FILE_BYTES", 12_000)
-    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PORTABLE, Shape.PACKED)]
-    portable, *data, packed = save_graphs(graphs)
-    assert [path.name for path in data[:2]] == ["portable.onnx_data", "portable.onnx_data_1"]
+    graphs = [(tmp_path / f"{s.value}.onnx", build(tiny_checkpoint, s, "q4")) for s in (Shape.PADDED, Shape.PREFIX)]
+    padded, *data, prefix = save_graphs(graphs)
+    assert [path.name for path in data[:2]] == ["padded.onnx_data", "padded.onnx_data_1"]
     tensors = [tensor for _, model in graphs for tensor in model.graph.initializers.values()]
     largest = max(tensor.const_value.nbytes for tensor in tensors if tensor.const_value)
     assert len(data) > 2 and largest > 12_000
     assert max(path.stat().st_size for path in data) == largest
-    assert packed.name == "packed.onnx"
+    assert prefix.name == "prefix.onnx"
     ids = random_ids()
-    np.testing.assert_array_equal(
-        score(Session(portable, [CPU], 2), ids, pad_token_id=0), score(whole, ids, pad_token_id=0)
-    )
+    np.testing.assert_array_equal(padded_logits(Session(padded, Device(threads=2)), ids), padded_logits(whole, ids))
 
 
 def test_graphs_load_on_older_runtimes(tiny_checkpoint: Path) -> None:
-    model = build(tiny_checkpoint, Shape.PORTABLE)
+    model = build(tiny_checkpoint, Shape.PADDED)
     assert model.ir_version == 10
     assert model.graph.opset_imports == {"": 21, "com.microsoft": 1}
 
@@ -235,7 +242,7 @@ def test_a_missing_or_misshapen_tensor_is_named_before_any_is_read(tiny_checkpoi
     checkpoint = Checkpoint.open(tiny_checkpoint)
     checkpoint.config["num_hidden_layers"] = 4
     with pytest.raises(CheckpointError, match=r"no tensor 'model\.layers\.3\."):
-        qwen3.build(checkpoint, Shape.PORTABLE, 64, head(checkpoint))
+        qwen3.build(checkpoint, Shape.PADDED, 64, head(checkpoint))
     checkpoint.config.update(num_hidden_layers=3, intermediate_size=97)
     with pytest.raises(CheckpointError, match=r"has shape \[96, 64\], and config.json makes it \[97, 64\]"):
-        qwen3.build(checkpoint, Shape.PORTABLE, 64, head(checkpoint))
+        qwen3.build(checkpoint, Shape.PADDED, 64, head(checkpoint))

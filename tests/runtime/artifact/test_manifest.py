@@ -34,18 +34,24 @@ def test_round_trip(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format=2), "has format 2, and this onnxrank reads up to 1: upgrade onnxrank"),
+        (lambda d: d.update(format=3), "has format 3, and this onnxrank reads format 2: upgrade onnxrank"),
+        (lambda d: d.update(format=1), "has format 1, and this onnxrank reads format 2: export the artifact again"),
+        (lambda d: d.update(format="2"), "format should be int, not str"),
         (lambda d: d.update(surprise=1), "the top level has the unknown key 'surprise'"),
         (lambda d: d["scoring"]["prompt"].pop("query"), "prompt lacks the key 'query'"),
         (lambda d: d["scoring"].update(max_length="8192"), "max_length should be int, not str"),
         (lambda d: d["scoring"].update(max_length=True), "max_length should be int, not bool"),
-        (lambda d: d["scoring"].update(activation="softmax"), "unknown activation 'softmax'"),
+        (lambda d: d["scoring"].update(activation="softmax"), "activation should be 'sigmoid' or 'identity', not 'softmax'"),
+        (lambda d: d["scoring"]["prompt"].update(truncation="longest-first"), "truncation should be 'document' or"),
+        (lambda d: d.update(variants={}), "lists no variant"),
         (lambda d: d["scoring"].update(prompt=None), "either a prompt or texts"),
         (lambda d: d["variants"]["q4"].update(exits={"3": "elsewhere.onnx"}), "which `files` does not list"),
+        (lambda d: d["variants"]["q4"].update(exits={"3": "onnx/model_q4.onnx"}), "graphs for other exits"),
+        (lambda d: d["scoring"].update(matryoshka={"layers": [4, 2], "dims": [8]}), "graphs for other exits"),
         (lambda d: d["files"].update({"../../etc/passwd": {"sha256": "", "bytes": 1}}), "outside its folder"),
         (lambda d: d["files"].update({"/etc/passwd": {"sha256": "", "bytes": 1}}), "outside its folder"),
         (lambda d: d["files"].update({"a\\..\\b": {"sha256": "", "bytes": 1}}), "outside its folder"),
-        (lambda d: d["variants"]["q4"].update(portable="elsewhere.onnx"), "which `files` does not list"),
+        (lambda d: d["variants"]["q4"].update(padded="elsewhere.onnx"), "which `files` does not list"),
     ],
 )
 def test_a_bad_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any]], object], sentence: str) -> None:
@@ -72,4 +78,4 @@ def test_missing_and_altered_files_are_named(folder: Path) -> None:
     content[100] ^= 1
     (folder / "tokenizer.json").write_bytes(content)
     with pytest.raises(ArtifactError, match="its hash differs"):
-        artifact.fetch("tokenizer.json")
+        open_artifact(folder).fetch("tokenizer.json")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxrank.cli.app import demo as demo_cli
+from onnxrank.cli import demo as demo_cli
 from onnxrank.cli.demo import demo_server, import_map
 from onnxrank.errors import ArtifactError, InputError, OutputError
 

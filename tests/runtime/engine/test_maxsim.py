@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from onnxrank.engine import maxsim
+from onnxrank import maxsim
 
 
 def vectors(rng: np.random.Generator, tokens: int, dim: int = 16) -> NDArray[np.float32]:
