@@ -22,6 +22,17 @@ TORCH = {"torch", "transformers"}
 SERVED = {"package.json", "src", "demo"}
 
 
+# The rooms of a folder in the order of the data; each may import those before it. "" are the modules at the top.
+ROOMS = {
+    "runtime": ("artifact", "text", "engine", "", "proof", "quality", "cli"),
+    "export": ("checkpoint", "graph", "architectures", "families", "proof", "artifact", ""),
+}
+# Modules at the top that every room may import.
+FOUNDATIONS = {"onnxrank.errors", "onnxrank.progress", "onnxrank.export.options", "onnxrank.export.scratch"}
+# What a room may not import although it comes earlier.
+APART = {("runtime", "quality"): {"proof"}}
+
+
 def packages_on_disk() -> set[str]:
     found = set()
     for folder, package in FOLDERS.items():
@@ -73,6 +84,42 @@ def test_imports_go_one_way(folder: str, forbidden: set[str]) -> None:
         for name in imports_of(path):
             for bad in forbidden - exempt.get(path, set()):
                 assert name != bad and not name.startswith(f"{bad}."), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_rooms_import_in_the_order_of_the_data(folder: str) -> None:
+    order = ROOMS[folder]
+    seen = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        own = room_of(".".join([FOLDERS[folder], *path.relative_to(ROOT / folder).with_suffix("").parts]), folder)
+        if own == "demo" or path == ROOT / folder / "__init__.py":
+            continue  # data; the public names
+        allowed: set[str] = set()  # of a foundation
+        if own is not None:
+            assert own in order, f"{path} is in no room"
+            seen.add(own)
+            allowed = set(order[: order.index(own) + 1]) - APART.get((folder, own), set())
+        for name in imports_of(path):
+            room = room_of(name, folder)
+            assert room is None or room in allowed, f"{path} imports {name}"
+    assert seen == set(order)
+
+
+def room_of(module: str, folder: str) -> str | None:
+    """The room of a module, or None for one of another folder or of the foundations."""
+    package = FOLDERS[folder]
+    others = {other for other in FOLDERS.values() if other != package and other.startswith(package)}
+    if not module.startswith(f"{package}.") or any(module == o or module.startswith(f"{o}.") for o in others):
+        return None
+    if any(module == base or module.startswith(f"{base}.") for base in FOUNDATIONS):
+        return None
+    first = module.removeprefix(f"{package}.").split(".")[0]
+    return first if (ROOT / folder / first).is_dir() else ""
+
+
+def test_every_room_says_what_lives_there() -> None:
+    for package in packages_on_disk():
+        assert import_module(package).__doc__, package
 
 
 def test_importing_is_light_and_quick() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from onnxrank.engine.forks import forget_in_children
+
 # A container's limit of processor time (cgroup v2): microseconds, or "max", in each period.
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
@@ -33,7 +35,12 @@ class Cores:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._free = count
+        self.forget()
+        forget_in_children(self)
+
+    def forget(self) -> None:
+        """Start with all cores free: in a forked child the parent's runs do not exist."""
+        self._free = self.count
         self._changed = threading.Condition()
         # Held by the first in the queue while it waits, so that a run that needs all cores gets its turn.
         self._first = threading.Lock()

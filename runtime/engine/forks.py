@@ -1,5 +1,6 @@
 """What a forked child must not inherit: its parent's sessions, threads and locks, for which it would wait for ever."""
 
+import ctypes
 import os
 from functools import cache
 from typing import Any, Protocol
@@ -18,13 +19,10 @@ def forget_in_children(state: Inherited) -> None:
     _states().add(state)
 
 
-# Sessions of the parent, in a child: to destroy one would wait for threads that exist in the parent alone.
-_kept: list[Any] = []
-
-
-def keep(session: Any) -> None:
-    """Keep a session of the parent from being destroyed in this process."""
-    _kept.append(session)
+def keep_alive(session: Any) -> None:
+    """Keep a session of the parent from being destroyed in this process, even at its end: its threads, for which it
+    would wait, exist in the parent alone."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 
 @cache

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxrank.engine.cores import Cores
 from onnxrank.engine.device import Device, onnxruntime
-from onnxrank.engine.forks import forget_in_children, keep
+from onnxrank.engine.forks import forget_in_children, keep_alive
 from onnxrank.engine.requantized import requantized
 from onnxrank.errors import ArtifactError
 
@@ -118,7 +118,7 @@ class Runner:
 
     def forget(self) -> None:
         """Leave the session and the threads to the parent process."""
-        keep(self._session)
+        keep_alive(self._session)
         self._session = None
         self._start()
 

@@ -41,7 +41,10 @@ def test_round_trip(folder: Path) -> None:
         (lambda d: d["scoring"]["prompt"].pop("query"), "prompt lacks the key 'query'"),
         (lambda d: d["scoring"].update(max_length="8192"), "max_length should be int, not str"),
         (lambda d: d["scoring"].update(max_length=True), "max_length should be int, not bool"),
-        (lambda d: d["scoring"].update(activation="softmax"), "activation should be 'sigmoid' or 'identity', not 'softmax'"),
+        (
+            lambda d: d["scoring"].update(activation="softmax"),
+            "activation should be 'sigmoid' or 'identity'",
+        ),
         (lambda d: d["scoring"]["prompt"].update(truncation="longest-first"), "truncation should be 'document' or"),
         (lambda d: d.update(variants={}), "lists no variant"),
         (lambda d: d["scoring"].update(prompt=None), "either a prompt or texts"),

@@ -1,0 +1,219 @@
+"""One `Reranker` in several threads and processes: the same scores, no more threads than cores, no deadlock."""
+
+import multiprocessing
+import os
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onnxrank import Reranker
+from onnxrank.engine.cores import Cores
+from onnxrank.engine.prefix import CACHED_TOKENS, PrefixCache
+from onnxrank.engine.session import Runner
+
+PAIRS = [("sort an array", f"document {i} " * i) for i in range(1, 12)]
+FORK = pytest.mark.skipif(sys.platform != "linux", reason="fork is Linux's way")
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def reranker(demo_artifact: Path) -> Reranker:
+    return Reranker(demo_artifact, variant="fp32", threads=2)
+
+
+def test_threads_get_the_same_scores(reranker: Reranker) -> None:
+    expected = reranker.predict(PAIRS)
+    with ThreadPoolExecutor(4) as pool:
+        for scores in pool.map(reranker.predict, [PAIRS] * 8):
+            np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_a_pickled_live_reranker_opens_anew(reranker: Reranker) -> None:
+    expected = reranker.predict(PAIRS)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(reranker)).predict(PAIRS), expected)
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_children_of_a_busy_process_score(reranker: Reranker) -> None:
+    """Forked while threads of the parent hold its locks and run its sessions."""
+    expected = reranker.predict(PAIRS)
+    with busy(reranker):
+        for _ in range(4):
+            assert forked(lambda: bool(np.abs(reranker.predict(PAIRS) - expected).max() < 1e-5))
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_threads_of_a_child_share_one_session(reranker: Reranker) -> None:
+    expected = reranker.predict(PAIRS)
+
+    def score() -> bool:
+        with ThreadPoolExecutor(4) as pool:
+            return all(np.abs(scores - expected).max() < 1e-5 for scores in pool.map(reranker.predict, [PAIRS] * 4))
+
+    assert forked(score)
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_pool_of_forked_workers_scores(reranker: Reranker) -> None:
+    expected = reranker.predict(PAIRS)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        found = pool.apply_async(reranker.predict, (PAIRS,)).get(timeout=SECONDS)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_many_callers_compute_on_no_more_threads_than_cores(
+    demo_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reranker = Reranker(demo_artifact, variant="fp32", threads=2)
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    class Watched:
+        """An ONNX Runtime session that counts the cores of the runs inside it."""
+
+        def __init__(self, session: Any, cores: int) -> None:
+            self._session, self._cores = session, cores
+
+        def run(self, *arguments: Any) -> Any:
+            nonlocal running, most
+            with lock:
+                running += self._cores
+                most = max(most, running)
+            try:
+                time.sleep(0.002)
+                return self._session.run(*arguments)
+            finally:
+                with lock:
+                    running -= self._cores
+
+    live = Runner._live
+    monkeypatch.setattr(Runner, "_live", lambda self: Watched(live(self), 1 if self._lanes > 1 else 2))
+    lone = [PAIRS[-1:]] * 4
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(reranker.predict, [PAIRS, PAIRS, *lone, PAIRS, PAIRS]))
+    assert most == 2
+    lanes = [thread for thread in threading.enumerate() if thread.name.startswith("onnxrank")]
+    assert len([thread for thread in lanes if thread.is_alive()]) <= 4  # two of this reranker, two of the other
+
+
+def test_a_run_on_all_cores_gets_its_turn() -> None:
+    cores = Cores(2)
+    order: list[str] = []
+    with cores.lent(1):
+        whole = threading.Thread(target=lend, args=(cores, 2, order, "all"))
+        whole.start()
+        while not cores._first.locked():
+            time.sleep(0.001)
+        late = threading.Thread(target=lend, args=(cores, 1, order, "one"))
+        late.start()
+        time.sleep(0.02)
+        assert order == []  # the free core is not given to who came later
+    whole.join()
+    late.join()
+    assert order == ["all", "one"]
+
+
+def lend(cores: Cores, count: int, order: list[str], name: str) -> None:
+    with cores.lent(count):
+        order.append(name)
+
+
+def test_callers_of_one_prefix_compute_it_once(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reranker = Reranker(demo_artifact, variant="fp32")
+    computed: list[tuple[int, ...]] = []
+    extend = PrefixCache._extend
+
+    def counted(self: PrefixCache, past: Any, token_ids: tuple[int, ...]) -> Any:
+        computed.append(token_ids)
+        time.sleep(0.02)
+        return extend(self, past, token_ids)
+
+    monkeypatch.setattr(PrefixCache, "_extend", counted)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(reranker.predict, [PAIRS] * 4))
+    assert len(computed) == len(set(computed)) == 2  # the instruction, and the query behind it
+
+
+def test_a_long_query_leaves_the_cached_instruction(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reranker = Reranker(demo_artifact, variant="fp32")
+    reranker.predict(PAIRS)
+    computed: list[int] = []
+    extend = PrefixCache._extend
+
+    def counted(self: PrefixCache, past: Any, token_ids: tuple[int, ...]) -> Any:
+        computed.append(len(token_ids))
+        return extend(self, past, token_ids)
+
+    monkeypatch.setattr(PrefixCache, "_extend", counted)
+    long = "word " * CACHED_TOKENS
+    for _ in range(2):
+        reranker.predict([(long, "a"), (long, "b")])
+    assert len(computed) == 2 and min(computed) > CACHED_TOKENS
+
+
+@pytest.mark.parametrize("memory", ["normal", "low"])
+def test_low_memory_makes_one_session(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch, memory: Any) -> None:
+    made: list[int | None] = []
+    from onnxrank.engine import session
+
+    make = session._make_session
+
+    def counted(path: Path, device: Any, threads: int | None, requantize: Path | None) -> Any:
+        made.append(threads)
+        return make(path, device, threads, requantize)
+
+    monkeypatch.setattr(session, "_make_session", counted)
+    reranker = Reranker(demo_artifact, variant="q4", threads=2, memory=memory)
+    listed, alone = reranker.score(PAIRS).logits, reranker.score(PAIRS[-1:]).logits
+    assert sorted(filter(None, made)) == ([2] if memory == "low" else [1, 2])
+    assert listed[-1] == pytest.approx(alone[0], abs=0.05)
+
+
+@contextmanager
+def busy(reranker: Reranker) -> Iterator[None]:
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            reranker.predict(PAIRS)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def forked(check: Callable[[], bool]) -> bool:
+    """Whether a check holds in a forked child, which ends within a minute."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(2)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return False
