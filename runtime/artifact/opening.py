@@ -42,6 +42,11 @@ class Artifact:
             )
         return chosen, variants[chosen]
 
+    def identity(self, variant: Variant) -> str:
+        """Return a hash of a variant's files: the same for the same graphs and weights, wherever they lie."""
+        hashes = sorted(f"{name} {self.manifest.files[name].sha256}" for name in variant.files)
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
     def fetch(self, *names: str) -> None:
         """Make files available and check their sizes and hashes, each once.
 

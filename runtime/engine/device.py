@@ -2,21 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from onnxrank.engine.cores import usable_cores
 from onnxrank.errors import BackendError, InputError
 
 # An execution provider's name, or its name and ONNX Runtime's options for it.
 Provider = str | tuple[str, Mapping[str, Any]]
-Memory = Literal["normal", "low"]
+Memory = Literal["normal", "low", "shared"]
 CPU = "CPUExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Execution providers, most wanted first; threads, None for one on each core; memory, "low" to hold the weights
-    once."""
+    """What computes.
+
+    providers: ONNX Runtime's execution providers, most wanted first. threads: None for one on each core. memory: "low"
+    makes one session where "normal" makes two, each with its weights; "shared" maps the weights of both, and of other
+    processes, from one file.
+    """
 
     providers: tuple[Provider, ...] = (CPU,)
     threads: int | None = None
@@ -30,10 +34,12 @@ class Device:
         """
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; give at least 1, or leave it out.")
-        if memory not in ("normal", "low"):
-            raise InputError(f"memory is {memory!r}; give 'normal' or 'low'.")
+        if memory not in get_args(Memory):
+            raise InputError(f"memory is {memory!r}; give one of {', '.join(get_args(Memory))}.")
         available = onnxruntime().get_available_providers()
         device = cls(providers=tuple(providers), threads=threads, memory=memory)
+        if memory == "shared" and not device.on_cpu:
+            raise InputError("memory is 'shared', which is for the CPU alone; leave it out.")
         for name in device.names:
             if name not in available:
                 raise BackendError(

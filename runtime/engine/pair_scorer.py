@@ -53,10 +53,12 @@ class PairScorer:
         if graph == "prefix":
             assert variant.prefix and scoring.kv_cache
             requantize = artifact.folder / variant.requantize if variant.requantize else None
-            session = Session(artifact.folder / variant.prefix, device, requantize=requantize)
+            session = Session(
+                artifact.folder / variant.prefix, device, requantize=requantize, weights=artifact.identity(variant)
+            )
             self._graph = PrefixGraph(session, scoring.kv_cache)
         else:
-            session = Session(artifact.folder / variant.exit(layers), device)
+            session = Session(artifact.folder / variant.exit(layers), device, weights=artifact.identity(variant))
             self._graph = PaddedGraph(session, scoring, pad_left=padding == "left")
 
     def plan(self, pairs: Sequence[EncodedPair], *, pack_tokens: int | None = None) -> list[Pack]:

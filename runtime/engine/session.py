@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,22 @@ from numpy.typing import NDArray
 from onnxrank.engine.cores import Cores
 from onnxrank.engine.device import Device, onnxruntime
 from onnxrank.engine.forks import forget_in_children, keep_alive
+from onnxrank.engine.prepacked import prepacked_path, write_prepacked
 from onnxrank.engine.requantized import requantized
-from onnxrank.errors import ArtifactError
+from onnxrank.errors import ArtifactError, OutputError
 
 Array = NDArray[Any]
 # How much more the longest batch may take than its share of a core's time.
 IMBALANCE = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A graph's files, as `Session` has them."""
+
+    path: Path
+    requantize: Path | None
+    weights: str | None
 
 
 class Session:
@@ -26,24 +38,24 @@ class Session:
     A batch that comes alone runs on all cores. Several run at the same time, each on a core of its own: what a core
     computes, it reads again from its own cache. Between cores with no cache in common, the other way took 1.6 times as
     long. Each of the two ways has an ONNX Runtime session, which is made when it is first needed and holds the weights
-    in the form that its kernels want; a device with low memory has the first alone.
+    in the form that its kernels want; see `Device.memory`.
     """
 
-    def __init__(self, path: Path, device: Device, *, requantize: Path | None = None) -> None:
-        """requantize: the graph that computes weights of this one, before it is made; None where it has all of them."""
+    def __init__(
+        self, path: Path, device: Device, *, requantize: Path | None = None, weights: str | None = None
+    ) -> None:
+        """requantize: the graph that computes weights of this one as a session is made; None where it has all of them.
+        weights: a hash of all its files, by which prepacked weights are found again.
+        """
+        graph = Graph(path=path, requantize=requantize, weights=weights)
+        self._graph, self._device = graph, device
         self.cores = device.cores
-        self._parallel = device.cores > 1 and device.memory == "normal"
-        self._path, self._device, self._requantize = path, device, requantize
-        self._open()
-
-    def _open(self) -> None:
+        self._parallel = device.cores > 1 and device.memory != "low"
         cores = Cores(self.cores)
         # ONNX Runtime's own choice is all cores of the machine, whatever a container may use.
-        threads = self.cores if self._device.on_cpu else self._device.threads
-        self._all_cores = Runner(self._path, self._device, cores, threads=threads, requantize=self._requantize)
-        self._one_core = Runner(
-            self._path, self._device, cores, threads=1, lanes=self.cores, requantize=self._requantize
-        )
+        threads = self.cores if device.on_cpu else device.threads
+        self._all_cores = Runner(graph, device, cores, threads=threads)
+        self._one_core = Runner(graph, device, cores, threads=1, lanes=self.cores)
 
     def runner(self, batches: Sequence[int]) -> "Runner":
         """Return what runs batches of these sizes, in tokens, fastest."""
@@ -55,27 +67,24 @@ class Session:
         """What runs a batch that comes alone."""
         return self._all_cores
 
-    def __getstate__(self) -> tuple[Path, Device, Path | None]:
-        return self._path, self._device, self._requantize
+    def __getstate__(self) -> tuple[Graph, Device]:
+        return self._graph, self._device
 
-    def __setstate__(self, state: tuple[Path, Device, Path | None]) -> None:
-        path, device, requantize = state
-        Session.__init__(self, path, device, requantize=requantize)
+    def __setstate__(self, state: tuple[Graph, Device]) -> None:
+        graph, device = state
+        Session.__init__(self, graph.path, device, requantize=graph.requantize, weights=graph.weights)
 
 
 class Runner:
     """One ONNX Runtime session, and the threads that run batches on it."""
 
-    def __init__(
-        self, path: Path, device: Device, cores: Cores, *, threads: int | None, lanes: int = 1, requantize: Path | None
-    ) -> None:
+    def __init__(self, graph: Graph, device: Device, cores: Cores, *, threads: int | None, lanes: int = 1) -> None:
         """threads: of each run. lanes: runs at the same time; a single lane takes all cores for each run."""
-        self._path = path
+        self._graph = graph
         self._device = device
         self._cores = cores
         self._threads = threads
         self._lanes = lanes
-        self._requantize = requantize
         self._session: Any = None
         self._start()
         forget_in_children(self)
@@ -129,7 +138,7 @@ class Runner:
     def _live(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = _make_session(self._path, self._device, self._threads, self._requantize)
+                self._session = _make_session(self._graph, self._device, self._threads)
             return self._session
 
     def _executor(self) -> ThreadPoolExecutor:
@@ -152,18 +161,32 @@ def session_options(threads: int | None) -> Any:
     return options
 
 
-def _make_session(path: Path, device: Device, threads: int | None, requantize: Path | None) -> Any:
+def _make_session(graph: Graph, device: Device, threads: int | None) -> Any:
     runtime = onnxruntime()
     options = session_options(threads)
+    path = graph.path
     try:
-        if requantize:
-            # The session copies what it is handed; until it is made, `arrays` keeps that in place.
-            names, arrays = requantized(requantize, session_options(device.cores))
-            values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
-            options.add_external_initializers(names, values)
+        if device.memory != "shared" or graph.weights is None:
+            return _load(graph, device, options)
+        path = prepacked_path(f"{path.name} {graph.weights}")
+        write_prepacked(path, partial(_load, graph, device), session_options(device.cores))
+        # It is optimized already, for this processor.
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return runtime.InferenceSession(str(path), options, providers=list(device.providers))
+    except OutputError:
+        raise
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         raise ArtifactError(
             f"ONNX Runtime {runtime.__version__} cannot load {path} ({error}); "
             "export the artifact again or upgrade ONNX Runtime."
         ) from error
+
+
+def _load(graph: Graph, device: Device, options: Any) -> Any:
+    runtime = onnxruntime()
+    if graph.requantize:
+        # The session copies what it is handed; until it is made, `arrays` keeps that in place.
+        names, arrays = requantized(graph.requantize, session_options(device.cores))
+        values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
+        options.add_external_initializers(names, values)
+    return runtime.InferenceSession(str(graph.path), options, providers=list(device.providers))

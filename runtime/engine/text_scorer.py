@@ -27,7 +27,7 @@ class TextScorer:
         """Check the files' hashes; the weights are loaded at the first run. Raises ArtifactError or HubError."""
         artifact.fetch(*variant.files)
         scoring = artifact.manifest.scoring
-        self._session = Session(artifact.folder / variant.padded, device)
+        self._session = Session(artifact.folder / variant.padded, device, weights=artifact.identity(variant))
         self._token_vectors = scoring.late_interaction
         self._pad_token_id = scoring.pad_token_id
         self._pad_left = padding == "left"

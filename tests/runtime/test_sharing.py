@@ -19,6 +19,7 @@ from onnxrank import Reranker
 from onnxrank.engine.cores import Cores
 from onnxrank.engine.prefix import CACHED_TOKENS, PrefixCache
 from onnxrank.engine.session import Runner
+from onnxrank.errors import OutputError
 
 PAIRS = [("sort an array", f"document {i} " * i) for i in range(1, 12)]
 FORK = pytest.mark.skipif(sys.platform != "linux", reason="fork is Linux's way")
@@ -170,15 +171,48 @@ def test_low_memory_makes_one_session(demo_artifact: Path, monkeypatch: pytest.M
 
     make = session._make_session
 
-    def counted(path: Path, device: Any, threads: int | None, requantize: Path | None) -> Any:
+    def counted(graph: Any, device: Any, threads: int | None) -> Any:
         made.append(threads)
-        return make(path, device, threads, requantize)
+        return make(graph, device, threads)
 
     monkeypatch.setattr(session, "_make_session", counted)
     reranker = Reranker(demo_artifact, variant="q4", threads=2, memory=memory)
     listed, alone = reranker.score(PAIRS).logits, reranker.score(PAIRS[-1:]).logits
     assert sorted(filter(None, made)) == ([2] if memory == "low" else [1, 2])
     assert listed[-1] == pytest.approx(alone[0], abs=0.05)
+
+
+@pytest.fixture
+def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8", "q4"])
+def test_shared_memory_maps_prepacked_weights_and_scores_the_same(
+    demo_artifact: Path, assets: Path, variant: str
+) -> None:
+    expected = Reranker(demo_artifact, variant=variant, threads=2).score(PAIRS).logits
+    for _ in range(2):
+        reranker = Reranker(demo_artifact, variant=variant, threads=2, memory="shared")
+        np.testing.assert_array_equal(reranker.score(PAIRS).logits, expected)
+        reranker.score(PAIRS[:1])
+        (data,) = assets.rglob("model.onnx_data")
+        mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(data) in line]
+        assert mapped and all("rw" not in line.split()[1] or "p" in line.split()[1] for line in mapped)
+    assert not list(assets.rglob("*-*"))  # what was written on the way
+
+
+def test_prepacked_weights_are_those_of_the_artifact(demo_artifact: Path, assets: Path) -> None:
+    for variant in ("int8", "q4"):
+        Reranker(demo_artifact, variant=variant, memory="shared").score(PAIRS)
+    assert len(list(assets.rglob("model.onnx"))) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_named(demo_artifact: Path, assets: Path) -> None:
+    (assets / "onnxrank").write_text("a file")
+    with pytest.raises(OutputError, match=r"cache of prepacked weights cannot be written .*set HF_HOME"):
+        Reranker(demo_artifact, variant="int8", memory="shared").score(PAIRS)
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""Graphs with their weights as this processor's kernels want them, in files that all sessions and processes map: the
+weights are in memory once, and a session is made in a fraction of the time.
+
+ONNX Runtime writes them (`session.save_external_prepacked_constant_initializers`); scores stay the same to the last
+bit. They lie in the hub client's folder for other libraries' files, HF_ASSETS_CACHE, and take up to twice the variant's
+size.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from onnxrank.engine.device import onnxruntime
+from onnxrank.errors import OutputError
+
+MODEL, DATA = "model.onnx", "model.onnx_data"
+# Bytes; smaller tensors stay in the graph.
+INLINE_BYTES = 1024
+CPU_FLAGS = Path("/proc/cpuinfo")
+
+
+def prepacked_path(weights: str) -> Path:
+    """Return where the graph of these weights (a hash) is, or goes, for this processor and ONNX Runtime."""
+    from huggingface_hub import cached_assets_path
+
+    key = "\n".join([weights, onnxruntime().__version__, platform.machine(), _processor()])
+    name = hashlib.sha256(key.encode()).hexdigest()[:32]
+    try:
+        folder = cached_assets_path(library_name="onnxrank", namespace="prepacked", subfolder=name)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"the cache of prepacked weights cannot be written ({error}); set HF_HOME to another folder, or leave "
+            "memory='shared' out."
+        ) from error
+    return folder / MODEL
+
+
+def write_prepacked(path: Path, make: Any, options: Any) -> None:
+    """Write the graph at `path` unless it is there; of several processes that write it, one wins.
+
+    make(options): makes the session whose weights are written, with these options of ONNX Runtime.
+    Raises OutputError if the disk is full.
+    """
+    if path.exists():
+        return
+    scratch = Path(tempfile.mkdtemp(prefix=f"{path.parent.name}-", dir=path.parent.parent))
+    try:
+        options.optimized_model_filepath = str(scratch / MODEL)
+        for name, value in (
+            ("optimized_model_external_initializers_file_name", DATA),
+            ("optimized_model_external_initializers_min_size_in_bytes", str(INLINE_BYTES)),
+            ("save_external_prepacked_constant_initializers", "1"),
+        ):
+            options.add_session_config_entry(f"session.{name}", value)
+        make(options)
+        # The data first: a graph that is there is complete.
+        for name in (DATA, MODEL):
+            if (scratch / name).exists():
+                os.replace(scratch / name, path.parent / name)
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent} cannot be written ({error.strerror}); free some space, or leave memory='shared' out."
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _processor() -> str:
+    """What decides which kernels ONNX Runtime takes."""
+    if CPU_FLAGS.is_file():
+        lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
+    return platform.processor()
