@@ -10,7 +10,8 @@ from onnxrank.artifact.schema import write
 from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.cli.console import run, say, show_json, show_table
 from onnxrank.errors import InputError
-from onnxrank.export.checkpoint.sources import ALIASES, locate
+from onnxrank.export.checkpoint.aliases import ALIASES
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.families import FAMILIES
 from onnxrank.export.options import FamilyOptions, Options

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from onnxrank.artifact.golden import Golden, write_golden
 from onnxrank.artifact.manifest import FORMAT, MANIFEST, FileEntry, Manifest, Source, read_manifest, write_manifest
 from onnxrank.artifact.opening import TOKENIZER, Artifact, sha256
-from onnxrank.errors import InputError, ParityError
+from onnxrank.errors import InputError
 from onnxrank.export.artifact.card import write_card
 from onnxrank.export.artifact.device_check import write_device_check
 from onnxrank.export.artifact.staging import staged
@@ -26,12 +26,12 @@ from onnxrank.export.checkpoint.tokenizer import read_tokenizer, settings
 from onnxrank.export.checkpoint.vocabulary import Vocabulary
 from onnxrank.export.families.detection import check_options, find_family
 from onnxrank.export.families.family import Family, Plan
-from onnxrank.export.families.pair_prompt import encoded_whole
 from onnxrank.export.options import Options
 from onnxrank.export.proof.evaluation import evaluate_labels
 from onnxrank.export.proof.golden_pairs import EVALUATION, golden_pairs
 from onnxrank.export.proof.oracle import record
-from onnxrank.proof.verification import check_gates, encode_pairs, runs_of, verify_variant
+from onnxrank.export.proof.token_ids import with_fitting_prompt
+from onnxrank.proof.verification import check_gates, runs_of, verify_variant
 
 # progress(label, total) gives a function that reports how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -66,8 +66,7 @@ def export(
         write_texts(job, folder)
         golden = record_golden(job, folder, progress)
         artifact = Artifact(folder=folder, manifest=empty_manifest(job))
-        if artifact.manifest.scoring.prompt:
-            artifact = with_fitting_prompt(artifact, golden)
+        artifact = with_fitting_prompt(artifact, golden, job.source.folder)
         for variant in options.variants:
             artifact = add_variant(job, artifact, golden, variant, progress)
         finish(job, artifact)
@@ -156,27 +155,6 @@ def empty_manifest(job: Job) -> Manifest:
         variants={},
         files={},
     )
-
-
-def with_fitting_prompt(artifact: Artifact, golden: Golden) -> Artifact:
-    """Return the artifact with a prompt that gives the reference's token ids: in pieces, or whole where this tokenizer
-    merges text across the places where the prompt is cut.
-
-    Raises ParityError if neither does.
-    """
-    scoring = artifact.manifest.scoring
-    assert scoring.prompt
-    try:
-        encode_pairs(artifact, golden)
-    except ParityError as error:
-        if (whole := encoded_whole(scoring.prompt)) is None:
-            raise
-        artifact = replace(artifact, manifest=replace(artifact.manifest, scoring=replace(scoring, prompt=whole)))
-        try:
-            encode_pairs(artifact, golden)
-        except ParityError:
-            raise error from None
-    return artifact
 
 
 def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progress: Progress) -> Artifact:

@@ -57,7 +57,7 @@ def test_commands(place: Path) -> None:
 
 
 def test_every_alias_is_on_the_page() -> None:
-    from onnxrank.export.checkpoint.sources import ALIASES
+    from onnxrank.export.checkpoint.aliases import ALIASES
 
     for name in ALIASES:
         assert name == "demo" or f"`{name}`" in MODELS or f"`{name.removeprefix('qwen3-reranker')}`" in MODELS

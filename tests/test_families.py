@@ -52,7 +52,7 @@ FUSED = {
     "DynamicQuantizeLinear", "EmbedLayerNormalization",
 }  # fmt: skip
 # Not certain from the checkpoint alone, by design: without a chat template, and without a builder.
-NAMED_BY_HAND = {"qwen3-reranker", "qwen3-reranker, classifier", "electra, traced"}
+NAMED_BY_HAND = {"mxbai-rerank", "qwen3-reranker", "qwen3-reranker, classifier", "electra, traced"}
 
 
 @dataclass(frozen=True)

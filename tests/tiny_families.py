@@ -1,7 +1,8 @@
 """A tiny random checkpoint of every family, in the layout its authors publish."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from tokenizers import processors
 
+from onnxrank.export.families.mxbai_rerank import PREFIX, TASK
 from onnxrank.export.options import FamilyOptions
 from onnxrank.proof.tolerances import Tolerance
 from tests import tiny_tokenizers
-from tests.tiny import write_tiny
+from tests.tiny import VOCABULARY, write_tiny
 
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ {'query': 'system', 'document': 'user'}.get(message['role'], "
@@ -322,10 +325,13 @@ def logit_score(folder: Path, *, false: int | None = None, chat: str = CHAT) -> 
     (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
 
 
-def qwen2_logit_score(folder: Path) -> None:
-    """Two answers, Qwen2's biases, and a width that fills neither whole blocks nor multiples of 64 bytes."""
+def qwen2_logit_score(folder: Path, *, words: Sequence[str] = ()) -> None:
+    """Two answers, Qwen2's biases, and a width that fills neither whole blocks nor multiples of 64 bytes.
+
+    words: which the tokenizer is trained on as well.
+    """
     logit_score(folder, false=23)
-    tokenizer = tiny_tokenizers.qwen()
+    tokenizer = tiny_tokenizers.qwen(words=words)
     torch.manual_seed(10)
     config = transformers.Qwen2Config(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
@@ -337,6 +343,93 @@ def qwen2_logit_score(folder: Path) -> None:
         model.model.embed_tokens.weight /= 8
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def llama_config(vocabulary: int, **changes: Any) -> dict[str, Any]:
+    """Of a tiny Llama; in both releases' spelling."""
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 96,
+        "max_position_embeddings": 4096,
+        "rope_theta": 1e4,
+        "rope_scaling": {
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 256,
+        },
+        **changes,
+    }  # fmt: skip
+
+
+def llama_logit_score(folder: Path) -> None:
+    """Biases everywhere, and a vocabulary projection of its own."""
+    logit_score(folder, false=23)
+    tokenizer = tiny_tokenizers.qwen()
+    torch.manual_seed(11)
+    settings = llama_config(tokenizer.get_vocab_size(), attention_bias=True, mlp_bias=True, tie_word_embeddings=False)
+    shake(transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings))).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def llama_embedding(folder: Path) -> None:
+    """The embedding's modules around a tied Llama with a head_dim of its own."""
+    qwen3_embedding(folder)
+    torch.manual_seed(12)
+    settings = llama_config(VOCABULARY, head_dim=32, rope_scaling=None)
+    shake(transformers.LlamaModel(transformers.LlamaConfig(**settings))).save_pretrained(folder)
+
+
+def mxbai_rerank(folder: Path) -> None:
+    """No file of it says more than that it is a Qwen2; its tokenizer knows the prompt, which leaves room for texts."""
+    qwen2_logit_score(folder, words=[PREFIX, TASK] * 3)
+    for name in (
+        "modules.json",
+        "config_sentence_transformers.json",
+        "sentence_bert_config.json",
+        "chat_template.jinja",
+    ):
+        (folder / name).unlink()
+    shutil.rmtree(folder / "1_LogitScore")
+
+
+def llama_nemotron(folder: Path) -> None:
+    """As NVIDIA's code saves it: its own model_type, the code's name in auto_map, and a temperature that matters."""
+    tokenizer = tiny_tokenizers.qwen()
+    # Like Llama 3's, it begins every text.
+    first = "<|endoftext|>"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A", pair=f"{first} $A $B", special_tokens=[(first, tokenizer.token_to_id(first))]
+    )
+    torch.manual_seed(13)
+    settings = llama_config(tokenizer.get_vocab_size(), num_labels=1, pad_token_id=tokenizer.token_to_id(first))
+    model = shake(transformers.LlamaForSequenceClassification(transformers.LlamaConfig(**settings)))
+    with torch.no_grad():
+        # The mean of many tokens is small, and so would be the score.
+        model.score.weight *= 4
+    model.save_pretrained(folder)
+    code = "llama_bidirectional_model."
+    own = {
+        "model_type": "llama_bidirec",
+        "architectures": ["LlamaBidirectionalForSequenceClassification"],
+        "auto_map": {
+            "AutoConfig": f"{code}LlamaBidirectionalConfig",
+            "AutoModelForSequenceClassification": f"{code}LlamaBidirectionalForSequenceClassification",
+        },
+        "pooling": "avg",
+        "temperature": 0.5,
+    }
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **own}))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": first, "bos_token": first,
+             "padding_side": "left", "model_max_length": 4096}
+        )
+    )  # fmt: skip
 
 
 def qwen3_embedding(folder: Path) -> None:
@@ -407,7 +500,11 @@ TINY = {
     "electra, traced": Tiny(family="cross-encoder", write=electra),
     "zerank": Tiny(family="zerank", write=logit_score),
     "logit score, qwen2": Tiny(family="zerank", write=qwen2_logit_score),
+    "logit score, llama": Tiny(family="zerank", write=llama_logit_score),
     "qwen3-embedding": Tiny(family="qwen3-embedding", write=qwen3_embedding),
+    "qwen3-embedding, llama": Tiny(family="qwen3-embedding", write=llama_embedding),
+    "mxbai-rerank": Tiny(family="mxbai-rerank", write=mxbai_rerank),
+    "llama-nemotron-rerank": Tiny(family="llama-nemotron-rerank", write=llama_nemotron),
 }
 if int(transformers.__version__.split(".")[0]) >= 5:
     # The older release cannot give zeros.

@@ -1,20 +1,19 @@
-"""Graph bodies, one file per `model_type` of transformers, built op by op from the weights."""
+"""Graph bodies, one file per `model_type` of transformers, built op by op from the weights.
 
-from onnxrank.export.architectures import bert, modernbert, qwen3
-from onnxrank.export.architectures.architecture import Decoder, Encoder
+A new one is a file here and a line in one of the two lists.
+"""
 
-_QWEN = Decoder(build=qwen3.build, cache=qwen3.cache)
-_BERT = Encoder(build=bert.build, anchor=bert.ANCHOR, token_types=bert.token_types, positions=bert.positions)
+from onnxrank.export.architectures import bert, llama, llama_bidirec, modernbert, qwen2, qwen3
 
-DECODERS = {"qwen2": _QWEN, "qwen3": _QWEN}
+DECODERS = {
+    "llama": llama.DECODER,
+    "qwen2": qwen2.DECODER,
+    "qwen3": qwen3.DECODER,
+}
 ENCODERS = {
-    "bert": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
-    "modernbert": Encoder(
-        build=modernbert.build,
-        anchor=modernbert.ANCHOR,
-        token_types=lambda config: False,
-        positions=modernbert.positions,
-    ),
+    "bert": bert.ENCODER,
+    "llama_bidirec": llama_bidirec.ENCODER,
+    "modernbert": modernbert.ENCODER,
+    "roberta": bert.ENCODER,
+    "xlm-roberta": bert.ENCODER,
 }

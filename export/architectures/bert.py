@@ -5,7 +5,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from onnxrank.export.architectures.architecture import EncoderBody
+from onnxrank.export.architectures.architecture import Encoder, EncoderBody
 from onnxrank.export.checkpoint.config_fields import refuse_unknown
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.encoder_inputs import EncoderInputs, FullAttention
@@ -96,3 +96,6 @@ class _Builder:
 
     def _table(self, part: str, rows: int) -> ir.Value:
         return self.weights.tensor(f"embeddings.{part}_embeddings.weight", (rows, self.hidden))
+
+
+ENCODER = Encoder(build=build, anchor=ANCHOR, token_types=token_types, positions=positions)

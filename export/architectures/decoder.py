@@ -2,15 +2,20 @@
 
 from functools import partial
 
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
 from onnxrank.artifact.manifest import KeyValueCache
 from onnxrank.errors import InputError
 from onnxrank.export.architectures import DECODERS
 from onnxrank.export.architectures.architecture import Decoder, Graphs
-from onnxrank.export.architectures.qwen3 import TABLE, vocabulary_head
+from onnxrank.export.architectures.decoder_body import TABLE
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
-from onnxrank.export.graph.decoder_inputs import Shape
-from onnxrank.export.graph.heads import DecoderHead
-from onnxrank.export.graph.weights import prefix_of
+from onnxrank.export.graph.builder import GraphBuilder
+from onnxrank.export.graph.decoder_inputs import FLOAT, Shape
+from onnxrank.export.graph.heads import DecoderHead, Outputs, Read
+from onnxrank.export.graph.weights import Weights, prefix_of
 
 
 def scoring_graphs(checkpoint: Checkpoint, max_length: int, head: DecoderHead) -> Graphs:
@@ -49,6 +54,38 @@ def within(positions: int, wanted: int | None, default: int) -> int:
 def body_prefix(checkpoint: Checkpoint) -> str:
     """Return what stands before the names of the body's tensors."""
     return prefix_of(checkpoint, TABLE)
+
+
+def output_weight_name(checkpoint: Checkpoint) -> str:
+    """Return the name of the vocabulary projection: the embedding table itself where they are tied."""
+    tied = checkpoint.config.get("tie_word_embeddings")
+    return body_prefix(checkpoint) + TABLE if tied else "lm_head.weight"
+
+
+def answer_weight(checkpoint: Checkpoint, true: int, false: int | None) -> Read:
+    """Return what reads the vector whose product with a hidden state is logit(true) - logit(false), or logit(true).
+
+    The vocabulary projection has no bias, so that this is a difference of two of its rows.
+    """
+
+    def read() -> NDArray[np.float32]:
+        rows = checkpoint.rows(output_weight_name(checkpoint), [true] if false is None else [true, false])
+        vector: NDArray[np.float32] = rows[0] if false is None else rows[0] - rows[1]
+        return vector
+
+    return read
+
+
+def vocabulary_head(checkpoint: Checkpoint) -> DecoderHead:
+    """Return the head that gives a logit for every token of the vocabulary."""
+
+    def head(b: GraphBuilder, hidden: ir.Value, rows: str) -> Outputs:
+        vocab, width = int(checkpoint.config["vocab_size"]), int(checkpoint.config["hidden_size"])
+        weight = Weights(b, checkpoint).matrix(output_weight_name(checkpoint), vocab, width)
+        logits = b.op("MatMul", hidden, weight, name="logits")
+        return {"logits": (logits, FLOAT, [rows, "sequence_length", vocab])}
+
+    return head
 
 
 def _architecture(checkpoint: Checkpoint) -> Decoder:

@@ -7,7 +7,7 @@ from typing import Any
 import onnx_ir as ir
 
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.architectures.architecture import EncoderBody
+from onnxrank.export.architectures.architecture import Encoder, EncoderBody
 from onnxrank.export.checkpoint.config_fields import refuse_unknown
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.encoder_inputs import EncoderInputs, FullAttention
@@ -172,3 +172,6 @@ def _rope_config(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     given = (config.get("rope_parameters") or {}).get(kind) or {}
     parameters = {"rope_theta": old, **(config.get("rope_scaling") or {}), **given}
     return {"rope_parameters": parameters, "max_position_embeddings": positions(config)}
+
+
+ENCODER = Encoder(build=build, anchor=ANCHOR, token_types=lambda config: False, positions=positions)

@@ -6,10 +6,9 @@ from pathlib import Path
 import onnx_ir as ir
 
 from onnxrank.export.artifact.staging import check_space
+from onnxrank.export.graph.builder import INLINE_BYTES
 from onnxrank.quantize.requantize import computed_at_load
 
-# Smaller tensors stay inside the graph file.
-INLINE_BYTES = 1024
 # Browsers hash no more than 512 MiB in one piece, and hold no more than 2 GiB. Space between tensors comes on top.
 FILE_BYTES = 500_000_000
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from onnxrank.artifact.hub import looks_like_repo_id, snapshot
 from onnxrank.errors import InputError
+from onnxrank.export.checkpoint.aliases import ALIASES, UNSTATED
 from onnxrank.export.checkpoint.checkpoint import LEGACY_HEADS
 
 # No pickles, for loading one can run code, but the small one that a family reads as weights alone. The hub client's *
@@ -32,17 +33,6 @@ PATTERNS = (
     "*/config.json",
     LEGACY_HEADS,
 )
-UNSTATED = "not stated"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alias:
-    """A short name for a known model; `repo_id` None means the checkpoint inside this package."""
-
-    repo_id: str | None
-    family: str
-    licence: str
-    parameters: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,27 +45,6 @@ class CheckpointSource:
     revision: str | None
     family: str | None
     licence: str | None
-
-
-def _alias(repo_id: str | None, family: str, parameters: str, licence: str = "apache-2.0") -> Alias:
-    return Alias(repo_id=repo_id, family=family, licence=licence, parameters=parameters)
-
-
-ALIASES = {
-    "demo": _alias(None, "qwen3-reranker", "1.4M"),
-    "qwen3-reranker": _alias("Qwen/Qwen3-Reranker-0.6B", "qwen3-reranker", "0.6B"),
-    "qwen3-reranker-4b": _alias("Qwen/Qwen3-Reranker-4B", "qwen3-reranker", "4B"),
-    "qwen3-reranker-8b": _alias("Qwen/Qwen3-Reranker-8B", "qwen3-reranker", "8B"),
-    "matrix-v6-reranker": _alias("hyperspaceai/matrix-v6-reranker", "matrix-v6-reranker", "0.6B", UNSTATED),
-    "mmbert-rerank": _alias("llm-semantic-router/mmbert-rerank-32k-2d-matryoshka", "mmbert-rerank", "308M"),
-    "reason-mxbai-colbert": _alias("DataScience-UIBK/Reason-mxbai-colbert-v0.1-32m", "colbert", "32M", UNSTATED),
-    "mxbai-edge-colbert": _alias("mixedbread-ai/mxbai-edge-colbert-v0-32m", "colbert", "32M"),
-    "bge-reranker-v2-m3": _alias("BAAI/bge-reranker-v2-m3", "cross-encoder", "568M"),
-    "gte-reranker-modernbert": _alias("Alibaba-NLP/gte-reranker-modernbert-base", "cross-encoder", "149M"),
-    "ms-marco-minilm": _alias("cross-encoder/ms-marco-MiniLM-L6-v2", "cross-encoder", "23M"),
-    "zerank-2": _alias("zeroentropy/zerank-2", "zerank", "4B", "cc-by-nc-4.0"),
-    "qwen3-embedding": _alias("Qwen/Qwen3-Embedding-0.6B", "qwen3-embedding", "0.6B"),
-}
 
 
 def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
@@ -139,5 +108,6 @@ def _licence(folder: Path) -> str | None:
     if not card.is_file():
         return None
     matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    found = re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", matter.group(1), re.MULTILINE) if matter else None
-    return found.group(1) if found else None
+    named = dict(re.findall(r"^(license(?:_name)?):[ \t]*[\"']?([\w.+-]+)", matter[1], re.MULTILINE)) if matter else {}
+    # The hub's word for a licence that it has no short name for.
+    return named.get("license_name", "other") if named.get("license") == "other" else named.get("license")

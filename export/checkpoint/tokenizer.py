@@ -30,6 +30,14 @@ def fixed_token_ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
+def template_token_ids(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the ids that the tokenizer's own template puts before and behind a text, such as [CLS] and [SEP]."""
+    encoding = tokenizer.encode("a")
+    sides = encoding.sequence_ids
+    first, last = sides.index(0), len(sides) - sides[::-1].index(0)
+    return tuple(encoding.ids[:first]), tuple(encoding.ids[last:])
+
+
 def single_token(tokenizer: Tokenizer, word: str) -> int:
     """Return the id of a word that must be one token; raises UnsupportedError if it is not."""
     ids = fixed_token_ids(tokenizer, word)

@@ -3,8 +3,10 @@
 from onnxrank.export.families import (
     colbert,
     cross_encoder,
+    llama_nemotron_rerank,
     matrix_v6_reranker,
     mmbert_rerank,
+    mxbai_rerank,
     qwen3_embedding,
     qwen3_reranker,
     zerank,
@@ -19,6 +21,8 @@ FAMILIES = {
         colbert.FAMILY,
         cross_encoder.FAMILY,
         zerank.FAMILY,
+        mxbai_rerank.FAMILY,
+        llama_nemotron_rerank.FAMILY,
         qwen3_embedding.FAMILY,
     )
 }

@@ -17,12 +17,13 @@ from onnxrank.export.architectures import encoder
 from onnxrank.export.architectures.architecture import EncoderBody, Graphs
 from onnxrank.export.architectures.decoder import within
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
-from onnxrank.export.checkpoint.colbert_settings import ColbertSettings, settings_of
-from onnxrank.export.checkpoint.modules import Module, dense, dense_reference, read_modules, st_config
-from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, special_token_id
+from onnxrank.export.checkpoint.modules import Module, read_modules, st_config
+from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, special_token_id, template_token_ids
+from onnxrank.export.families.colbert_settings import ColbertSettings, settings_of
 from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.heads import Outputs, embeddings
+from onnxrank.export.graph.modules import dense, dense_reference
 from onnxrank.export.options import FamilyOptions
 
 
@@ -44,11 +45,11 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     skipped = (tokenizer.token_to_id(word) for word in settings.skip)
 
     def text(side: str) -> TextPrompt:
-        first, last = _template(tokenizer)
+        first, last = template_token_ids(tokenizer)
         prefix = _prefix(tokenizer, settings.prefix(side))
         return TextPrompt(
             prefix_token_ids=(*first, *prefix),
-            template="{text}",
+            template=settings.prompt(side) + "{text}",
             suffix_token_ids=last,
             max_length=settings.length(side),
         )
@@ -91,6 +92,7 @@ def reference(torch: Torch) -> Reference:
     layers = [dense_reference(torch.torch, torch.checkpoint, module) for module in _projections(torch.checkpoint)]
 
     def tokens(text: str, side: str) -> list[int]:
+        text = settings.prompt(side) + text
         text = text.strip() if settings.strip else text
         prefix, length = settings.prefix(side), settings.length(side)
         inserted = [torch.tokenizer.convert_tokens_to_ids(prefix)] if prefix else []
@@ -173,14 +175,6 @@ def _masked_row(checkpoint: Checkpoint) -> MaskedRow:
             "tokens depend; give --masked-row mean (transformers 4) or zero (5)."
         )
     return "mean" if int(version[0]) < 5 else "zero"
-
-
-def _template(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The token ids before and behind a text: [CLS] and [SEP]."""
-    encoding = tokenizer.encode("a")
-    sides = encoding.sequence_ids
-    first, last = sides.index(0), len(sides) - sides[::-1].index(0)
-    return tuple(encoding.ids[:first]), tuple(encoding.ids[last:])
 
 
 def _prefix(tokenizer: Tokenizer, prefix: str) -> tuple[int, ...]:

@@ -13,20 +13,11 @@ import onnx_ir as ir
 from tokenizers import Tokenizer
 
 from onnxrank.errors import CheckpointError, UnsupportedError
-from onnxrank.export.architectures import DECODERS, encoder
+from onnxrank.export.architectures import DECODERS, ENCODERS, encoder
 from onnxrank.export.architectures.architecture import EncoderBody, Graphs
 from onnxrank.export.architectures.decoder import within
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
-from onnxrank.export.checkpoint.modules import (
-    Module,
-    dense,
-    dense_reference,
-    layer_norm,
-    layer_norm_reference,
-    pooling,
-    read_modules,
-    score_activation,
-)
+from onnxrank.export.checkpoint.modules import Module, pooling, read_modules, score_activation
 from onnxrank.export.checkpoint.tokenizer import declared_length, pad_token_id
 from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.families.pair_prompt import joined
@@ -34,6 +25,7 @@ from onnxrank.export.graph import traced
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.encoder_inputs import POOLINGS, first_token
 from onnxrank.export.graph.heads import EXACT, Outputs, logits
+from onnxrank.export.graph.modules import dense, dense_reference, layer_norm, layer_norm_reference
 from onnxrank.export.graph.weights import Weights
 from onnxrank.export.options import FamilyOptions
 
@@ -43,7 +35,7 @@ def recognises(checkpoint: Checkpoint) -> bool:
     if modules := read_modules(checkpoint):
         return modules[-1].config.get("module_output_name") == "scores"
     architecture = (checkpoint.config.get("architectures") or [""])[0]
-    return architecture.endswith("ForSequenceClassification") and encoder.has_builder(checkpoint.config)
+    return architecture.endswith("ForSequenceClassification") and checkpoint.config.get("model_type") in CLASSIFIERS
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
@@ -198,7 +190,7 @@ FAMILY = Family(
     name="cross-encoder",
     description="encoder with one score per pair (BERT, XLM-RoBERTa, ModernBERT, module stacks; others traced)",
     model_types=[],
-    never=frozenset(DECODERS),
+    never=frozenset({*DECODERS, *ENCODERS} - set(CLASSIFIERS)),
     options=frozenset({"activation"}),
     recognises=recognises,
     plan=plan,

@@ -7,10 +7,10 @@ from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import TextPrompt, Texts
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.architectures import decoder
+from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import read_modules, st_config
-from onnxrank.export.checkpoint.tokenizer import pad_token_id
+from onnxrank.export.checkpoint.tokenizer import pad_token_id, template_token_ids
 from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.heads import Outputs, embeddings
@@ -23,7 +23,7 @@ MAX_LENGTH = 8192
 
 def recognises(checkpoint: Checkpoint) -> bool:
     """Whether modules.json pools the last token of a decoder."""
-    return checkpoint.config.get("model_type") in ("qwen2", "qwen3") and any(
+    return checkpoint.config.get("model_type") in DECODERS and any(
         _pools_last(module.config) for module in read_modules(checkpoint) if module.kind == "Pooling"
     )
 
@@ -33,14 +33,13 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     max_length = decoder.longest(checkpoint, options.max_length, MAX_LENGTH)
     dim = int(checkpoint.config["hidden_size"])
     instruction, query, document = _prompts(checkpoint)
-    encoded = tokenizer.encode("a")
-    first, last = encoded.sequence_ids.index(0), len(encoded) - encoded.sequence_ids[::-1].index(0)
+    first, last = template_token_ids(tokenizer)
 
     def text(template: str) -> TextPrompt:
         return TextPrompt(
-            prefix_token_ids=tuple(encoded.ids[:first]),
+            prefix_token_ids=first,
             template=template,
-            suffix_token_ids=tuple(encoded.ids[last:]),
+            suffix_token_ids=last,
             max_length=max_length,
         )
 
@@ -110,7 +109,7 @@ def _pools_last(config: dict[str, object]) -> bool:
 FAMILY = Family(
     name="qwen3-embedding",
     description="last-token text embedding for retrieval (Qwen3-Embedding 0.6B, 4B, 8B; the Matrix v6 retriever)",
-    model_types=["qwen2", "qwen3"],
+    model_types=sorted(DECODERS),
     options=frozenset(),
     recognises=recognises,
     plan=plan,

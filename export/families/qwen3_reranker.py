@@ -10,13 +10,12 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from onnxrank.artifact.manifest import Prompt, VocabularyReadout
-from onnxrank.export.architectures import decoder
-from onnxrank.export.architectures.qwen3 import output_weight_name
+from onnxrank.artifact.manifest import Prompt
+from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, single_token
-from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
-from onnxrank.export.graph.heads import Read, linear_score
+from onnxrank.export.families.answer_logits import answer_plan, answer_reference
+from onnxrank.export.families.family import Family, Plan, Reference, Torch
 from onnxrank.export.options import FamilyOptions
 
 PREFIX = (
@@ -27,6 +26,8 @@ BODY = "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
 SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 YES, NO = "yes", "no"
+# What a conversion to a sequence classifier has in the place of the vocabulary.
+CLASSIFIER = "score.weight"
 MAX_LENGTH = 8192
 
 
@@ -37,18 +38,19 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
-    max_length = decoder.longest(checkpoint, options.max_length, MAX_LENGTH)
-    yes, no = single_token(tokenizer, YES), single_token(tokenizer, NO)
-    head = linear_score(checkpoint.config["hidden_size"], _weight(checkpoint, yes, no))
-    recipe = scoring(
-        prompt=prompt(tokenizer),
-        max_length=max_length,
+    classifier = _is_classifier(checkpoint)
+    if classifier:
+        checkpoint.require(CLASSIFIER, (1, checkpoint.config["hidden_size"]))
+    return answer_plan(
+        checkpoint,
+        prompt(tokenizer),
+        true=single_token(tokenizer, YES),
+        false=single_token(tokenizer, NO),
+        max_length=decoder.longest(checkpoint, options.max_length, MAX_LENGTH),
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation="sigmoid",
-        readout=VocabularyReadout(true_token_id=yes, false_token_id=no),
-        kv_cache=decoder.cache(checkpoint),
+        weight=(lambda: checkpoint.tensor(CLASSIFIER)[0]) if classifier else None,
     )
-    return Plan(scoring=recipe, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
 
 
 def prompt(tokenizer: Tokenizer) -> Prompt:
@@ -69,19 +71,16 @@ def prompt(tokenizer: Tokenizer) -> Prompt:
 
 def reference(torch: Torch) -> Reference:
     tokenizer = torch.tokenizer
-    classifier = _is_classifier(torch.checkpoint)
-    model = torch.load("AutoModelForSequenceClassification" if classifier else "AutoModelForCausalLM")
 
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
         return [], reference_token_ids(tokenizer, query, document, torch.scoring.max_length)
 
+    if not _is_classifier(torch.checkpoint):
+        return Reference(encode=encode, score=answer_reference(torch, *tokenizer.convert_tokens_to_ids([YES, NO])))
+    model = torch.load("AutoModelForSequenceClassification")
+
     def score(query_ids: list[int], ids: list[int]) -> list[float]:
-        input_ids = torch.torch.tensor([ids])
-        if classifier:
-            return [float(model(input_ids=input_ids).logits[0, 0])]
-        logits: Any = model(input_ids=input_ids, logits_to_keep=1).logits[0, -1].float()
-        yes, no = tokenizer.convert_tokens_to_ids([YES, NO])
-        return [float(logits[yes] - logits[no])]
+        return [float(model(input_ids=torch.torch.tensor([ids])).logits[0, 0])]
 
     return Reference(encode=encode, score=score)
 
@@ -99,27 +98,14 @@ def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: i
     return [*prefix, *body["input_ids"], *suffix]
 
 
-def _weight(checkpoint: Checkpoint, yes: int, no: int) -> Read:
-    """The difference of two rows of the vocabulary projection, which has no bias."""
-    if _is_classifier(checkpoint):
-        checkpoint.require("score.weight", (1, checkpoint.config["hidden_size"]))
-        return lambda: checkpoint.tensor("score.weight")[0]
-
-    def difference() -> Any:
-        rows = checkpoint.rows(output_weight_name(checkpoint), [yes, no])
-        return rows[0] - rows[1]
-
-    return difference
-
-
 def _is_classifier(checkpoint: Checkpoint) -> bool:
-    return "score.weight" in checkpoint.tensors
+    return CLASSIFIER in checkpoint.tensors
 
 
 FAMILY = Family(
     name="qwen3-reranker",
     description="yes/no causal language model, instruction-aware (Qwen3-Reranker 0.6B, 4B, 8B)",
-    model_types=["qwen3"],
+    model_types=sorted(DECODERS),
     options=frozenset(),
     recognises=recognises,
     plan=plan,

@@ -9,18 +9,16 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from onnxrank.artifact.manifest import VocabularyReadout
 from onnxrank.errors import CheckpointError
-from onnxrank.export.architectures import decoder
-from onnxrank.export.architectures.qwen3 import output_weight_name
+from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.chat_template import PAIR_ROLES, render, template_of
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import read_modules, score_activation, st_config
 from onnxrank.export.checkpoint.tokenizer import pad_token_id
 from onnxrank.export.families import qwen3_reranker
-from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
+from onnxrank.export.families.answer_logits import answer_plan, answer_reference
+from onnxrank.export.families.family import Family, Plan, Reference, Torch
 from onnxrank.export.families.pair_prompt import templated
-from onnxrank.export.graph.heads import linear_score
 from onnxrank.export.options import FamilyOptions
 
 MAX_LENGTH = 8192
@@ -36,31 +34,21 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
     true, false = _answers(checkpoint)
-    readout = VocabularyReadout(true_token_id=true, false_token_id=false)
-    max_length = decoder.longest(checkpoint, options.max_length, _declared_length(checkpoint))
-
-    def weight() -> Any:
-        rows = checkpoint.rows(output_weight_name(checkpoint), [true] if false is None else [true, false])
-        return rows[0] if false is None else rows[0] - rows[1]
-
-    recipe = scoring(
-        prompt=templated(template_of(checkpoint), tokenizer),
-        max_length=max_length,
+    return answer_plan(
+        checkpoint,
+        templated(template_of(checkpoint), tokenizer),
+        true=true,
+        false=false,
+        max_length=decoder.longest(checkpoint, options.max_length, _declared_length(checkpoint)),
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation=options.activation or ("sigmoid" if false is None else score_activation(checkpoint)),
         logit_scale=ZERANK_SCALE if false is None else 1.0,
-        readout=readout,
-        kv_cache=decoder.cache(checkpoint),
     )
-    head = linear_score(checkpoint.config["hidden_size"], weight)
-    return Plan(scoring=recipe, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
 
 
 def reference(torch: Torch) -> Reference:
     """sentence-transformers' way: the rendered text is one sequence; of a prompt that is too long, the end of the
     template is written over the last tokens."""
-    model = torch.load("AutoModelForCausalLM")
-    true, false = _answers(torch.checkpoint)
     length = torch.scoring.max_length
 
     def tokens(text: str) -> list[int]:
@@ -76,11 +64,7 @@ def reference(torch: Torch) -> Reference:
         suffix = tokens(render(torch.checkpoint, query, "\ue000", chat=chat).split("\ue000")[1])
         return [], ids if len(ids) <= length else [*ids[: length - len(suffix)], *suffix]
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
-        logits = model(input_ids=torch.torch.tensor([ids]), logits_to_keep=1).logits[0, -1].float()
-        return [float(logits[true] - (0 if false is None else logits[false]))]
-
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=answer_reference(torch, *_answers(torch.checkpoint)))
 
 
 def _answers(checkpoint: Checkpoint) -> tuple[int, int | None]:
@@ -105,7 +89,7 @@ def _declared_length(checkpoint: Checkpoint) -> int:
 FAMILY = Family(
     name="zerank",
     description=f"logit of an answer token after a {' / '.join(PAIR_ROLES)} chat (zerank-2, LogitScore checkpoints)",
-    model_types=["qwen2", "qwen3"],
+    model_types=sorted(DECODERS),
     options=frozenset({"activation"}),
     recognises=recognises,
     plan=plan,

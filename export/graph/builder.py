@@ -14,6 +14,8 @@ from onnx_ir.tape import Tape
 OPSET = 21
 IR_VERSION = 10
 MICROSOFT = "com.microsoft"
+# Smaller tensors stay inside the graph file.
+INLINE_BYTES = 1024
 
 Dimension = int | str
 

@@ -1,4 +1,4 @@
-"""Rotary position embedding frequencies: types default, linear and yarn.
+"""Rotary position embedding frequencies: types default, linear, yarn and llama3.
 
 Source of the formulas: transformers' modeling_rope_utils; YaRN is Peng et al. 2023 (arXiv 2309.00071).
 """
@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from onnxrank.errors import UnsupportedError
+from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.graph.builder import GraphBuilder
 
 _KNOWN = {
@@ -28,6 +28,7 @@ _KNOWN = {
         "mscale_all_dim",
         "truncate",
     },
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
 }
 
 
@@ -42,7 +43,7 @@ class Rope:
 def rope_of(config: Mapping[str, Any], head_dim: int) -> Rope:
     """Return the rotary embedding that config.json describes, in transformers' 4.x or 5.x spelling.
 
-    Raises UnsupportedError for a type or parameter that is not implemented.
+    Raises UnsupportedError for a type or parameter that is not implemented, CheckpointError for one that is missing.
     """
     parameters = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
     theta = parameters.pop("rope_theta", None) or config.get("rope_theta", 10_000.0)
@@ -62,6 +63,8 @@ def rope_of(config: Mapping[str, Any], head_dim: int) -> Rope:
     periods = (np.float32(theta) ** (np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)).astype(np.float32)
     if kind == "yarn":
         return _yarn(periods, float(theta), head_dim, given, int(config["max_position_embeddings"]))
+    if kind == "llama3":
+        return _llama3(periods, given)
     return Rope(frequencies=(1 / periods / np.float32(given.get("factor", 1.0))).astype(np.float32), scale=1.0)
 
 
@@ -83,6 +86,21 @@ def _yarn(
     ramp = np.clip((np.arange(head_dim // 2, dtype=np.float32) - low) / width, 0, 1).astype(np.float32)
     frequencies = (1 / (factor * periods)) * ramp + (1 / periods) * (1 - ramp)
     return Rope(frequencies=frequencies.astype(np.float32), scale=_attention_scale(factor, given))
+
+
+def _llama3(periods: NDArray[np.float32], given: Mapping[str, Any]) -> Rope:
+    """Frequencies that turn often within the length trained on stay, slow ones are divided by the factor."""
+    if missing := sorted(_KNOWN["llama3"] - set(given)):
+        raise CheckpointError(
+            f"config.json asks for RoPE type 'llama3' and does not set {missing[0]!r}; download the checkpoint again."
+        )
+    factor, low, high, trained = (
+        float(given[name])
+        for name in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+    )
+    turns = trained / (2 * math.pi * periods)
+    kept = np.clip((turns - low) / (high - low), 0, 1)
+    return Rope(frequencies=((kept + (1 - kept) / factor) / periods).astype(np.float32), scale=1.0)
 
 
 def _attention_scale(factor: float, given: Mapping[str, Any]) -> float:

@@ -14,9 +14,8 @@ from typing import Any
 import onnx_ir as ir
 
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.artifact.saving import INLINE_BYTES
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
-from onnxrank.export.graph.builder import MICROSOFT, OPSET, GraphBuilder
+from onnxrank.export.graph.builder import INLINE_BYTES, MICROSOFT, OPSET, GraphBuilder
 from onnxrank.export.graph.decoder_inputs import INT64
 from onnxrank.export.scratch import scratch
 
@@ -79,13 +78,10 @@ def _serve(folder: Path, target: Path) -> None:
     import transformers
 
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager"
+        folder, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False
     ).eval()
-    names = [
-        name
-        for name in ("input_ids", "attention_mask", "token_type_ids")
-        if name in transformers.AutoTokenizer.from_pretrained(folder).model_input_names
-    ]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in tokenizer.model_input_names]
 
     class Logits(torch.nn.Module):
         def __init__(self) -> None:

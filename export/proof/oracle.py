@@ -65,6 +65,20 @@ def record(
     return Vocabulary.of(opened, plan.scoring, str(options["scripts"]).split(",")).golden(golden)
 
 
+def tokenize(folder: Path, texts: Sequence[str]) -> list[list[int]]:
+    """Return the texts' token ids by transformers' tokenizer of a checkpoint, nothing added.
+
+    Raises CheckpointError if transformers cannot load it.
+    """
+    try:
+        found: list[list[int]] = ask({"folder": str(folder), "texts": list(texts)}, lambda n: None)["ids"]
+    except OracleError as error:
+        raise CheckpointError(
+            f"transformers cannot read texts with the tokenizer of {folder} ({error}); check it there."
+        ) from error
+    return found
+
+
 class OracleError(Exception):
     """The oracle's process gave no answer."""
 
@@ -101,10 +115,13 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
 
 
 def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
-    """Return the golden scores that a request of `record` asks for; `done(1)` is called after each pair."""
+    """Return what a request of `record` or `tokenize` asks for; `done(1)` is called after each scored pair."""
     import torch
     import transformers
 
+    if "texts" in request:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(request["folder"], trust_remote_code=False)
+        return {"ids": [tokenizer(text, add_special_tokens=False)["input_ids"] for text in request["texts"]]}
     reference = reference_of(Path(request["folder"]), request["family"], FamilyOptions.of(request["options"]))
     pairs = []
     with torch.inference_mode():
@@ -148,7 +165,7 @@ def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference
             checkpoint=checkpoint,
             options=options,
             scoring=plan.scoring,
-            tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+            tokenizer=transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
             load=partial(_load, folder),
         )
     )
@@ -158,7 +175,8 @@ def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
     import transformers
 
     # Eager attention is the plain formula; the weights stay as stored, and compute in float32.
-    settings = {"dtype": "auto", "attn_implementation": "eager", **arguments}
+    # Code that comes with a checkpoint is never run: without a word, transformers asks at the terminal.
+    settings = {"dtype": "auto", "attn_implementation": "eager", "trust_remote_code": False, **arguments}
     model = getattr(transformers, auto_class).from_pretrained(folder, **settings).eval()
     for module in model.modules():
         _compute_in_float32(module)

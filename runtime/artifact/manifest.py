@@ -74,7 +74,7 @@ class TextPrompt:
 class Texts:
     """How a model that embeds texts one by one reads queries and documents.
 
-    strip: whether white space around a text is removed first. lower_case: whether it is lower-cased then.
+    strip: whether white space around the filled template is removed. lower_case: whether it is lower-cased then.
     """
 
     query: TextPrompt

@@ -113,11 +113,11 @@ class TextEncoder:
         if instruction is None:
             instruction = self._texts.default_instruction or ""
         prompt = self._texts.query if is_query else self._texts.document
-        if self._texts.strip:
-            texts = [text.strip() for text in texts]
-        if self._texts.lower_case:
-            texts = [text.lower() for text in texts]
         filled = [_fill(prompt.template, {"instruction": instruction, "text": text}) for text in texts]
+        if self._texts.strip:
+            filled = [text.strip() for text in filled]
+        if self._texts.lower_case:
+            filled = [text.lower() for text in filled]
         encoded = self._tokenizer.encode(filled, special_tokens=special_tokens)
         return [self._join(prompt, ids, self._expansion if is_query else None) for ids in encoded]
 

@@ -108,9 +108,9 @@ export class TextEncoder {
     const { strip, lower_case, default_instruction } = this.#texts;
     const prompt = is_query ? this.#texts.query : this.#texts.document;
     const filled = texts.map((text) => {
-      const stripped = strip ? pythonStrip(text) : text;
-      const lowered = lower_case ? stripped.toLowerCase() : stripped;
-      return fill(prompt.template, { instruction: default_instruction ?? "", text: lowered });
+      const whole = fill(prompt.template, { instruction: default_instruction ?? "", text });
+      const stripped = strip ? pythonStrip(whole) : whole;
+      return lower_case ? stripped.toLowerCase() : stripped;
     });
     return this.#tokenizer
       .encode(filled, special_tokens)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from onnxrank.errors import InputError
-from onnxrank.export.checkpoint.sources import ALIASES, locate
+from onnxrank.export.checkpoint.aliases import ALIASES
+from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.families import FAMILIES
 from tests.stand_in_hub import COMMIT, StandInHub
 
@@ -82,6 +83,8 @@ def test_an_alias_wins_over_a_folder_of_that_name(
         ('license: "apache-2.0"', "apache-2.0"),
         ("license:\ntags:\n- x", None),
         ("license_name: mit", None),
+        ("license: other\nlicense_name: nvidia-open-model-license", "nvidia-open-model-license"),
+        ("license: other", "other"),
     ],
 )
 def test_the_licence_is_read_from_the_front_matter(tmp_path: Path, matter: str, licence: str | None) -> None:

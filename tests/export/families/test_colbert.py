@@ -153,3 +153,20 @@ def test_each_class_names_the_one_that_fits(artifact: Path, demo_artifact: Path)
         Embedder(artifact)
     with pytest.raises(ArtifactError, match=r"open it with `onnxrank\.Reranker`"):
         LateInteraction(demo_artifact)
+
+
+def test_the_prompts_of_the_sides_stand_before_the_texts(tmp_path: Path) -> None:
+    """As ColBERT-Zero has them: behind the prefix token. Spaces around prompt and text go, those between them stay."""
+    prompts = {"query": "search_query: ", "document": "search_document: "}
+    folder = write_checkpoint(tmp_path / "c", lambda folder: colbert(folder, attend=True, prompts=prompts))
+    export_tiny(folder, tmp_path / "out")
+    plain = write_checkpoint(tmp_path / "plain", lambda folder: colbert(folder, attend=True))
+    export_tiny(plain, tmp_path / "plain-out")
+    with_prompts, without = LateInteraction(tmp_path / "out"), LateInteraction(tmp_path / "plain-out")
+    for text in ("numpy sort", "  two spaces before, a newline after\n"):
+        for is_query, prompt in ((True, "search_query: "), (False, "search_document: ")):
+            (found,) = with_prompts.encode([text], is_query=is_query)
+            (expected,) = without.encode([prompt + text], is_query=is_query)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+            (bare,) = without.encode([text], is_query=is_query)
+            assert bare.shape != expected.shape or np.abs(bare - expected).max() > 0.1

@@ -82,12 +82,12 @@ def test_modules_that_are_no_list_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("family", "write", "model_type", "comes_as"),
     [
-        ("cross-encoder", qwen3_classifier, "qwen3", "any but qwen2, qwen3"),
-        ("qwen3-reranker", bert, "bert", "qwen3"),
+        ("cross-encoder", qwen3_classifier, "qwen3", "any but llama, llama_bidirec, qwen2, qwen3"),
+        ("qwen3-reranker", bert, "bert", "llama, qwen2, qwen3"),
         ("mmbert-rerank", bert, "bert", "modernbert"),
         ("colbert", write_tiny, "qwen3", "bert, modernbert, roberta, xlm-roberta"),
-        ("zerank", modernbert, "modernbert", "qwen2, qwen3"),
-        ("qwen3-embedding", modernbert, "modernbert", "qwen2, qwen3"),
+        ("zerank", modernbert, "modernbert", "llama, qwen2, qwen3"),
+        ("qwen3-embedding", modernbert, "modernbert", "llama, qwen2, qwen3"),
     ],
 )
 def test_a_family_for_another_architecture_names_both(

@@ -1,21 +1,21 @@
 """The built graphs against PyTorch on tiny random checkpoints, and their shape as ONNX Runtime sees it."""
 
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
 import pytest
-from numpy.typing import NDArray
 
 from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.engine.device import CPU, Device
 from onnxrank.engine.prefix import PrefixGraph
 from onnxrank.engine.session import Session
 from onnxrank.errors import CheckpointError, UnsupportedError
-from onnxrank.export.architectures import qwen3
+from onnxrank.export.architectures import DECODERS, decoder
+from onnxrank.export.architectures.architecture import Decoder
+from onnxrank.export.architectures.decoder_body import Differences, causal_decoder
 from onnxrank.export.artifact.saving import save_graphs
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.graph.decoder_inputs import Shape
@@ -29,21 +29,19 @@ YES, NO = 17, 23
 LENGTHS = (1, 2, 5, 33, 64, 65, 100, 128, 7)
 
 
-def score_weight(checkpoint: Checkpoint) -> NDArray[np.float32]:
-    yes, no = checkpoint.rows(qwen3.output_weight_name(checkpoint), [YES, NO])
-    difference: NDArray[np.float32] = yes - no
-    return difference
-
-
 def head(checkpoint: Checkpoint, shape: Shape = Shape.PADDED) -> DecoderHead:
     if shape is Shape.LM:
-        return qwen3.vocabulary_head(checkpoint)
-    return linear_score(checkpoint.config["hidden_size"], partial(score_weight, checkpoint))
+        return decoder.vocabulary_head(checkpoint)
+    return linear_score(checkpoint.config["hidden_size"], decoder.answer_weight(checkpoint, YES, NO))
+
+
+def architecture(checkpoint: Checkpoint) -> Decoder:
+    return DECODERS[checkpoint.config["model_type"]]
 
 
 def build(folder: Path, shape: Shape, variant: str = "fp32", max_length: int = 16384) -> ir.Model:
     checkpoint = Checkpoint.open(folder)
-    model = qwen3.build(checkpoint, shape, max_length, head(checkpoint, shape))
+    model = architecture(checkpoint).build(checkpoint, shape, max_length, head(checkpoint, shape))
     apply_precision(model, PRECISIONS[variant], exclude=EXACT)
     return model
 
@@ -73,6 +71,14 @@ def test_the_padded_graph_is_pytorch_on_either_padding_side(folder: Path, tmp_pa
             np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+def test_a_new_decoder_is_what_sets_it_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DECODERS, "mistral", causal_decoder(Differences(fixed={"sliding_window": (None,)})))
+    folder = write_tiny(tmp_path / "mistral", model_type="mistral", sliding_window=None)
+    sequences = random_ids()
+    found = padded_logits(session(folder, Shape.PADDED, tmp_path), sequences)[:, 0]
+    np.testing.assert_allclose(found, torch_logits(folder, sequences, YES, NO), atol=2e-5)
+
+
 @pytest.mark.parametrize("grouped_from", [1, 65, 10_000])
 def test_the_prefix_graph_is_pytorch_one_by_one(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped_from: int
@@ -82,7 +88,7 @@ def test_the_prefix_graph_is_pytorch_one_by_one(
     instruction, query, *documents = random_ids((20, 9, *LENGTHS), seed=1)
     expected = torch_logits(folder, [instruction + query + d for d in documents], YES, NO)
     checkpoint = Checkpoint.open(folder)
-    graph = PrefixGraph(session(folder, Shape.PREFIX, tmp_path), qwen3.cache(checkpoint))
+    graph = PrefixGraph(session(folder, Shape.PREFIX, tmp_path), decoder.cache(checkpoint))
     pairs = [
         EncodedPair(instruction=tuple(instruction), query=tuple(query), document=tuple(document), truncated=False)
         for document in documents
@@ -222,8 +228,8 @@ def test_graphs_load_on_older_runtimes(tiny_checkpoint: Path) -> None:
         ({"logit_softcap": 30.0}, "sets logit_softcap to 30.0, which may change the scores"),
         ({"quantization_config": {"bits": 4}}, "sets quantization_config"),
         (
-            {"rope_parameters": {"rope_type": "llama3", "factor": 2.0}},
-            "RoPE type 'llama3', and default, linear, yarn",
+            {"rope_parameters": {"rope_type": "longrope", "factor": 2.0}},
+            "RoPE type 'longrope', and default, linear, yarn, llama3",
         ),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "phase": 1}}, "RoPE parameter 'phase'"),
     ],
@@ -234,15 +240,33 @@ def test_a_field_that_changes_the_arithmetic_is_refused_by_name(
     checkpoint = Checkpoint.open(tiny_checkpoint)
     checkpoint.config.update(changes)
     with pytest.raises(UnsupportedError) as caught:
-        qwen3.Qwen3.of(checkpoint)
+        decoder.cache(checkpoint)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes", "sentence"),
+    [
+        ("llama", {"sliding_window": 64}, "sets sliding_window to 64"),
+        ("llama", {"use_sliding_window": True}, "sets use_sliding_window to True"),
+        ("qwen2", {"attention_bias": True}, "sets attention_bias to True"),
+        ("qwen3", {"mlp_bias": True}, "sets mlp_bias to True"),
+    ],
+)
+def test_a_field_of_another_architecture_is_refused(
+    tmp_path: Path, model_type: str, changes: dict[str, object], sentence: str
+) -> None:
+    checkpoint = Checkpoint.open(write_tiny(tmp_path, model_type=model_type))
+    checkpoint.config.update(changes)
+    with pytest.raises(UnsupportedError, match=sentence):
+        decoder.cache(checkpoint)
 
 
 def test_a_missing_or_misshapen_tensor_is_named_before_any_is_read(tiny_checkpoint: Path) -> None:
     checkpoint = Checkpoint.open(tiny_checkpoint)
     checkpoint.config["num_hidden_layers"] = 4
     with pytest.raises(CheckpointError, match=r"no tensor 'model\.layers\.3\."):
-        qwen3.build(checkpoint, Shape.PADDED, 64, head(checkpoint))
+        architecture(checkpoint).build(checkpoint, Shape.PADDED, 64, head(checkpoint))
     checkpoint.config.update(num_hidden_layers=3, intermediate_size=97)
     with pytest.raises(CheckpointError, match=r"has shape \[96, 64\], and config.json makes it \[97, 64\]"):
-        qwen3.build(checkpoint, Shape.PADDED, 64, head(checkpoint))
+        architecture(checkpoint).build(checkpoint, Shape.PADDED, 64, head(checkpoint))

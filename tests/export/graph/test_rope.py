@@ -6,6 +6,7 @@ import torch
 from transformers import Qwen3Config
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 
+from onnxrank.errors import CheckpointError
 from onnxrank.export.graph.rope import rope_of
 
 
@@ -19,6 +20,14 @@ from onnxrank.export.graph.rope import rope_of
         {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 512, "truncate": False},
         {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 512, "attention_factor": 1.2},
         {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "mscale": 2, "mscale_all_dim": 3},
+        {
+            "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        {
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 2.0, "high_freq_factor": 3.0,
+            "original_max_position_embeddings": 64,
+        },
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("head_dim", [32, 128])
@@ -38,3 +47,9 @@ def test_the_older_spelling_means_the_same() -> None:
     new = rope_of({"rope_parameters": {"rope_theta": 1e4, "rope_type": "linear", "factor": 2.0}}, 64)
     old = rope_of({"rope_theta": 1e4, "rope_scaling": {"type": "linear", "factor": 2.0}}, 64)
     np.testing.assert_array_equal(new.frequencies, old.frequencies)
+
+
+def test_a_parameter_that_llama3_needs_is_named() -> None:
+    parameters = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    with pytest.raises(CheckpointError, match="'llama3' and does not set 'original_max_position_embeddings'"):
+        rope_of({"rope_parameters": parameters}, 64)

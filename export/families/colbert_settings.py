@@ -14,12 +14,15 @@ from onnxrank.export.options import FamilyOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColbertSettings:
-    """lengths: tokens, prefix included. expansion: queries are filled up to their length, with `expansion_token` or,
-    if None, the tokenizer's mask token; attend: whether attention sees these. skip: words whose vectors documents
-    drop. strip: whether spaces around a text are dropped."""
+    """prefixes: tokens of their own; prompts: the words before each text. lengths: tokens, prefix included.
+    expansion: queries are filled up to their length, with `expansion_token` or, if None, the tokenizer's mask token;
+    attend: whether attention sees these. skip: words whose vectors documents drop. strip: whether spaces around prompt
+    and text are dropped."""
 
     query_prefix: str
     document_prefix: str
+    query_prompt: str
+    document_prompt: str
     query_length: int
     document_length: int
     expansion: bool
@@ -32,6 +35,10 @@ class ColbertSettings:
     def prefix(self, side: str) -> str:
         """Of "query" or "document"."""
         return self.query_prefix if side == "query" else self.document_prefix
+
+    def prompt(self, side: str) -> str:
+        """Of "query" or "document"."""
+        return self.query_prompt if side == "query" else self.document_prompt
 
     def length(self, side: str) -> int:
         """Of "query" or "document"."""
@@ -50,11 +57,17 @@ def settings_of(checkpoint: Checkpoint, options: FamilyOptions) -> ColbertSettin
 
 
 def _pylate(checkpoint: Checkpoint) -> ColbertSettings:
-    """Source: ColBERT.__init__ of pylate/models/colbert.py, whose defaults these are."""
+    """Source: ColBERT.__init__ of pylate/models/colbert.py, whose defaults these are.
+
+    Its `encode` takes the prompts by name; the two that are named for the sides are those the model was trained with.
+    """
     stored = {name: value for name, value in st_config(checkpoint).items() if value is not None}
+    prompts = stored.get("prompts", {})
     return ColbertSettings(
         query_prefix=stored.get("query_prefix", "[Q] "),
         document_prefix=stored.get("document_prefix", "[D] "),
+        query_prompt=prompts.get("query") or "",
+        document_prompt=prompts.get("document") or "",
         query_length=int(stored.get("query_length", 32)),
         document_length=int(stored.get("document_length", 180)),
         expansion=bool(stored.get("do_query_expansion", True)),
@@ -94,6 +107,8 @@ def _sentence_transformers(checkpoint: Checkpoint, mask: Module) -> ColbertSetti
     return ColbertSettings(
         query_prefix=prompts.get("query", ""),
         document_prefix=prompts.get("document", ""),
+        query_prompt="",
+        document_prompt="",
         query_length=int(expansion.get("length") or stored.get("query_length") or longest),
         document_length=int(stored.get("document_length") or longest),
         expansion=bool(expansion),

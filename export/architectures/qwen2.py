@@ -1,0 +1,9 @@
+"""Qwen2 decoders: queries, keys and values have biases."""
+
+from onnxrank.export.architectures.decoder_body import Differences, causal_decoder
+
+# The window is named even where it is not used.
+FULL_ATTENTION = {"use_sliding_window": (False, None)}
+UNUSED = {"max_window_layers", "sliding_window"}
+
+DECODER = causal_decoder(Differences(input_bias=True, harmless=UNUSED, fixed=FULL_ATTENTION))
