@@ -7,53 +7,56 @@ does, and the prefix graph of 4 bits from the padded one.
 import json
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from onnxrank.artifact.device_check import CheckedPair, DeviceCheck
 from onnxrank.artifact.golden import Golden, GoldenPair, read_golden
 from onnxrank.artifact.manifest import DEVICE_CHECK, Variant
 from onnxrank.artifact.opening import Artifact
+from onnxrank.artifact.schema import write
 from onnxrank.engine.device import Device
 from onnxrank.engine.pair_scorer import Graph, PairScorer
 from onnxrank.engine.text_scorer import TextScorer
 from onnxrank.proof.verification import encode_pairs, encode_texts
 
-# Kernels for attention take other paths for longer texts: one may be right up to 32 tokens and wrong beyond.
+# The file holds the shortest golden pair of more than so many tokens, for each: kernels for attention take other paths
+# for longer texts, and one may be right up to 32 tokens and wrong beyond.
 LONGER_THAN = (0, 32, 128)
+
+Rows = tuple[tuple[float, ...], ...]
 
 
 def write_device_check(artifact: Artifact) -> None:
-    """Write the file for a model that scores, by its graphs on the CPU.
-
-    pairs: the shortest golden pair, the shortest of more than 32 tokens, and likewise of 128. padded: logits of each
-    variant's padded graph, laid out as in golden.json. prefix: of the prefix graphs. deviation: the standard deviation
-    of each column of the golden logits.
-    """
+    """Write the file for a model that scores, by its graphs on the CPU."""
     manifest = artifact.manifest
     if not (manifest.scoring.prompt or manifest.scoring.late_interaction):
         return
     golden = read_golden(artifact.folder)
     chosen = replace(golden, pairs=tuple(_choose(golden.scored)))
     padded = partial(_pairs, graph="padded") if manifest.scoring.prompt else _texts
-    data = {
-        "pairs": [
-            {
-                "query": pair.query,
-                "document": pair.document,
-                "query_token_ids": pair.query_token_ids,
-                "token_ids": pair.token_ids,
-            }
+    check = DeviceCheck(
+        pairs=tuple(
+            CheckedPair(
+                query=pair.query,
+                document=pair.document,
+                query_token_ids=pair.query_token_ids,
+                token_ids=pair.token_ids,
+            )
             for pair in chosen.pairs
-        ],
-        "padded": {name: padded(artifact, variant, chosen) for name, variant in manifest.variants.items()},
-        "prefix": {
+        ),
+        padded={name: padded(artifact, variant, chosen) for name, variant in manifest.variants.items()},
+        prefix={
             name: _pairs(artifact, variant, chosen, graph="prefix")
             for name, variant in manifest.variants.items()
             if variant.prefix
         },
-        "deviation": np.std([pair.logits or () for pair in golden.scored], axis=0).tolist(),
-    }
-    (artifact.folder / DEVICE_CHECK).write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
+        deviation=_rows(np.std([pair.logits or () for pair in golden.scored], axis=0, keepdims=True))[0],
+    )
+    text = json.dumps(write(check), ensure_ascii=False)
+    (artifact.folder / DEVICE_CHECK).write_text(text + "\n", encoding="utf-8")
 
 
 def _choose(golden: tuple[GoldenPair, ...]) -> list[GoldenPair]:
@@ -62,22 +65,26 @@ def _choose(golden: tuple[GoldenPair, ...]) -> list[GoldenPair]:
     return [pair for i, pair in enumerate(found) if pair is not None and pair not in found[:i]]
 
 
-def _pairs(artifact: Artifact, variant: Variant, golden: Golden, *, graph: Graph) -> list[list[float]]:
+def _pairs(artifact: Artifact, variant: Variant, golden: Golden, *, graph: Graph) -> Rows:
     matryoshka = artifact.manifest.scoring.matryoshka
     encoded = encode_pairs(artifact, golden)
     columns = [
         PairScorer(artifact, variant, layers=layers, device=Device(), graph=graph).score(encoded, pack_tokens=1)
         for layers in (matryoshka.layers if matryoshka else (None,))
     ]
-    rows: list[list[float]] = np.concatenate(columns, axis=1).tolist()
-    return rows
+    return _rows(np.concatenate(columns, axis=1))
 
 
-def _texts(artifact: Artifact, variant: Variant, golden: Golden) -> list[list[float]]:
+def _texts(artifact: Artifact, variant: Variant, golden: Golden) -> Rows:
     scorer = TextScorer(artifact, variant, device=Device())
     queries, documents = encode_texts(artifact, golden)
     vectors = scorer.embed(documents, is_query=False, batch_tokens=1)
-    return [
-        scorer.similarities(query, [document]).tolist()
+    similarities = [
+        scorer.similarities(query, [document])
         for query, document in zip(scorer.embed(queries, is_query=True, batch_tokens=1), vectors, strict=True)
     ]
+    return _rows(np.array(similarities))
+
+
+def _rows(values: NDArray[Any]) -> Rows:
+    return tuple(tuple(map(float, row)) for row in values)

@@ -24,7 +24,7 @@ LIBRARIES = {
     "onnxruntime-web/wasm": ("onnxruntime-web", "dist/ort.wasm.bundle.min.mjs"),
     "@huggingface/tokenizers": ("@huggingface/tokenizers", "dist/tokenizers.mjs"),
 }
-# The whole surface: where a path starts, and the folder it is looked up in.
+# What the server serves: the starts of paths, each for one folder.
 PAGE, SOURCE, PACKAGES, ARTIFACT = "/", "/src/", "/node_modules/", "/artifact/"
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wasm": "application/wasm"}
 

@@ -11,6 +11,10 @@ from tokenizers import Tokenizer
 
 from onnxrank.errors import ArtifactError
 
+# Starts the name of a control token's piece in a Unigram vocabulary, which finds its pieces in any text: a character of
+# the private use area, which no text contains.
+PLACEHOLDER = "\ue000"
+
 
 class TextTokenizer:
     """Encodes texts without the tokenizer's own template. Picklable."""
@@ -44,9 +48,9 @@ class TextTokenizer:
         data["post_processor"] = None
         model = data["model"]
         if model.get("type") == "Unigram":
-            # Its pieces are found in any text; a name that no text contains keeps the place in the list.
+            # A placeholder keeps the piece's place in the list, which is its id.
             model["vocab"] = [
-                [f"\ue000{i}" if piece in control and i != model.get("unk_id") else piece, score]
+                [f"{PLACEHOLDER}{i}" if piece in control and i != model.get("unk_id") else piece, score]
                 for i, (piece, score) in enumerate(model["vocab"])
             ]
         return _without_limits(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))

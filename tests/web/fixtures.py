@@ -1,7 +1,7 @@
 """Artifacts for the tests in JavaScript, and the scores that Python gives them: `python -m tests.web.fixtures FOLDER`.
 
-Each artifact holds every variant, but for float16 in some. `expected/NAME.json` has, for each variant, what its graphs
-give on ONNX Runtime for the golden pairs and for texts of 1 to 600 tokens.
+An artifact holds every variant; some leave out those that compute in float16. `expected/NAME.json` has, for each
+variant, what its graphs give on ONNX Runtime for the golden pairs and for texts of 1 to 600 tokens.
 """
 
 import hashlib
@@ -14,31 +14,29 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import onnxrank.export.artifact.saving
 import onnxrank.export.proof.oracle
 import onnxrank.proof.tolerances
-from onnxrank import LateInteraction
 from onnxrank.artifact.golden import read_golden
-from onnxrank.artifact.manifest import Manifest, Variant
+from onnxrank.artifact.manifest import Manifest
+from onnxrank.artifact.opening import Artifact, open_artifact
+from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.engine.activation import activate
-from onnxrank.engine.padded import score
-from onnxrank.engine.prefix import packed_scorer
-from onnxrank.engine.session import CPU, Session
+from onnxrank.engine.device import Device
+from onnxrank.engine.pair_scorer import PairScorer
+from onnxrank.engine.text_scorer import TextScorer
 from onnxrank.export.artifact.saving import FILE_BYTES
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.export.proof.golden_pairs import EVALUATION
 from onnxrank.progress import progress
-from onnxrank.quantize.variants import VARIANTS
-from onnxrank.text.prompt import PromptEncoder
+from onnxrank.text.prompt import PromptEncoder, TextEncoder
 from tests.exports import score_here
 from tests.tiny_families import TINY, TINY_TOLERANCES
 
 ROOT = Path(__file__).parent.parent.parent
-# The others of tests/tiny_families.py have the graphs and prompts of these.
+# The other checkpoints of tests/tiny_families.py have the graphs and prompts of these.
 CHECKPOINTS = {
     "qwen3-reranker": "qwen3-reranker",
     "qwen3-classifier": "qwen3-reranker, classifier",
@@ -54,10 +52,11 @@ CHECKPOINTS = {
     "zerank": "zerank",
     "qwen2": "logit score, qwen2",
 }
-# float16 is a matter of the body: a decoder and an encoder show it.
-HALF = {"demo", "qwen3-reranker", "modernbert"}
-# Its weights in several files, as those of large models are.
+# float16 concerns the body alone: a decoder and an encoder are enough.
+FLOAT16 = {"demo", "qwen3-reranker", "modernbert"}
+# An artifact with its weights in several files, as large models have them.
 SPLIT, SPLIT_BYTES = "qwen2", 20_000
+# An artifact with the options that make it smaller.
 SMALLEST, SMALLER = "qwen3-classifier", Options(embedding_bits=4, scripts=("Latin",))
 QUERY = "how do I sort an array along an axis?"
 LENGTHS = (1, 2, 31, 32, 33, 64, 127, 128, 129, 300, 600)
@@ -103,7 +102,7 @@ def _write(name: str, folder: Path) -> str:
     onnxrank.export.proof.oracle.ask = score_here
     artifact, checkpoint = folder / name, folder / "checkpoints" / name
     shutil.rmtree(checkpoint, ignore_errors=True)
-    variants = tuple(variant for variant, spec in VARIANTS.items() if name in HALF or not spec.half)
+    variants = tuple(variant for variant, it in PRECISIONS.items() if name in FLOAT16 or not it.float16)
     if name.startswith("demo"):
         # Evaluating takes longer than all the rest, and nothing here reads it.
         shutil.copytree(locate("demo").folder, checkpoint, ignore=shutil.ignore_patterns(EVALUATION))
@@ -122,33 +121,28 @@ def _write(name: str, folder: Path) -> str:
 
 
 def _expected(folder: Path, manifest: Manifest, name: str) -> list[dict[str, Any]]:
-    """One entry a pair: its texts, its token ids, by exit its logits and scores, and the packed graph's score."""
+    """One entry a pair: its texts, its token ids, by exit its logits and scores, and the prefix graph's score."""
     pairs = [(pair.query, pair.document) for pair in read_golden(folder).scored[:40]]
     pairs += [(QUERY, text) for text in TEXTS]
     pairs += [(QUERY, " ".join(["sort"] * length)) for length in LENGTHS]
-    if manifest.scoring.late_interaction:
-        return _late_interaction(folder, manifest, name, pairs)
-    return _pairs(folder, manifest, manifest.variants[name], pairs)
+    artifact = open_artifact(folder)
+    return (_texts if manifest.scoring.late_interaction else _pairs)(artifact, name, pairs)
 
 
-def _pairs(folder: Path, manifest: Manifest, variant: Variant, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    scoring = manifest.scoring
+def _pairs(artifact: Artifact, name: str, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    _, variant = artifact.variant(name)
+    scoring = artifact.manifest.scoring
     assert scoring.prompt
-    encoder = PromptEncoder(folder / "tokenizer.json", scoring.prompt, scoring.max_length)
+    encoder = PromptEncoder(artifact.tokenizer, scoring.prompt, scoring.max_length)
     plain = [encoder.pairs(q, [d], None, special_tokens=False)[0] for q, d in pairs]
     parsed = [encoder.pairs(q, [d], None, special_tokens=True)[0] for q, d in pairs]
-    logits = {}
-    for layers in scoring.matryoshka.layers if scoring.matryoshka else [None]:
-        session = Session(folder / variant.exits.get(str(layers), variant.portable), [CPU], None)
-        logits[str(layers)] = score(
-            session,
-            [pair.token_ids for pair in plain],
-            second_starts=[pair.document_start for pair in plain],
-            pad_token_id=scoring.pad_token_id,
-            readout=scoring.readout,
-        )
-    scorer = packed_scorer(folder, variant, scoring.kv_cache, None)
-    packed = activate(scorer.score_pairs(plain), scoring.activation, scoring.logit_scale) if scorer else None
+    exits = scoring.matryoshka.layers if scoring.matryoshka else [None]
+    logits = {
+        str(layers): PairScorer(artifact, variant, layers=layers, device=Device(), graph="padded").score(plain)
+        for layers in exits
+    }
+    prefix = PairScorer(artifact, variant, device=Device(), graph="prefix").score(plain) if variant.prefix else None
+    prefix_scores = None if prefix is None else activate(prefix, scoring.activation, scoring.logit_scale)
     return [
         {
             "query": query,
@@ -161,36 +155,33 @@ def _pairs(folder: Path, manifest: Manifest, variant: Variant, pairs: list[tuple
                 exit_: activate(rows[i], scoring.activation, scoring.logit_scale).tolist()
                 for exit_, rows in logits.items()
             },
-            "packed_score": None if packed is None else float(packed[i, 0]),
+            "prefix_score": None if prefix_scores is None else float(prefix_scores[i, 0]),
         }
         for i, (query, document) in enumerate(pairs)
     ]
 
 
-def _late_interaction(
-    folder: Path, manifest: Manifest, name: str, pairs: list[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    model = LateInteraction(folder, variant=name)
-    encoder = model._encoder
+def _texts(artifact: Artifact, name: str, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    _, variant = artifact.variant(name)
+    encoder = TextEncoder.of(artifact)
+    scorer = TextScorer(artifact, variant, device=Device())
     entries = []
     for query, document in pairs:
-        # One by one, as rank does: a query's expansion tokens may see how long its row is.
-        (hit,) = model.rank(query, [document])
-        (asked,) = encoder.texts([query], is_query=True)
-        (answer,) = encoder.texts([document], is_query=False)
+        # Pair by pair, as `rank` scores them: the vectors of a query's expansion tokens may depend on its row's length.
+        (query_text,) = encoder.texts([query], is_query=True)
+        (document_text,) = encoder.texts([document], is_query=False)
         (parsed,) = encoder.texts([document], is_query=False, special_tokens=True)
-        vectors = model.encode([document], is_query=False)[0]
+        (query_vectors,) = scorer.embed([query_text], is_query=True)
+        (vectors,) = scorer.embed([document_text], is_query=False)
         entries.append(
             {
                 "query": query,
                 "document": document,
-                "query_token_ids": asked.token_ids,
-                "token_ids": answer.token_ids,
+                "query_token_ids": query_text.token_ids,
+                "token_ids": document_text.token_ids,
                 "special_token_ids": parsed.token_ids,
-                "truncated": answer.truncated,
-                "vectors": len(vectors),
-                "mean": float(np.mean(vectors)) if len(vectors) else 0.0,
-                "score": hit["score"],
+                "truncated": document_text.truncated,
+                "score": float(scorer.similarities(query_vectors, [vectors])[0]),
             }
         )
     return entries

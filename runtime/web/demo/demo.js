@@ -49,7 +49,7 @@ async function listVariants() {
   const manifest = await read_manifest(source.value);
   for (const [select, first] of /** @type {const} */ ([[dtype, "best for the device"], [beside, "nothing"]])) {
     const names = Object.entries(manifest.variants).map(([name, variant]) => {
-      const weights = [variant.portable, ...variant.files.filter((file) => !file.endsWith(".onnx"))];
+      const weights = [variant.padded, ...variant.files.filter((file) => !file.endsWith(".onnx"))];
       const bytes = weights.reduce((sum, file) => sum + manifest.files[file].bytes, 0);
       return new Option(`${name} (${(bytes / 1e6).toFixed(1)} MB)`, name);
     });

@@ -42,31 +42,40 @@ export class BackendError extends RerankError {
 const KINDS = { RerankError, InputError, ArtifactError, HubError, ParityError, BackendError };
 
 /**
- * An error as data, for a message between a worker and its page.
+ * An error as plain data, for a message between a worker and its page.
  * @param {unknown} error
  * @returns {{name: string, message: string, stack?: string}}
  */
-export function pack(error) {
+export function errorToData(error) {
   if (error instanceof Error) return { name: error.name, message: error.message, stack: error.stack };
-  // Emscripten throws numbers.
+  // Emscripten throws numbers, too.
   return { name: "Error", message: String(error) };
 }
 
 /**
- * The error that `pack` made data of.
- * @param {{name: string, message: string, stack?: string}} packed
+ * The reverse of `errorToData`.
+ * @param {{name: string, message: string, stack?: string}} data
  * @returns {Error}
  */
-export function unpack({ name, message, stack }) {
+export function errorFromData({ name, message, stack }) {
   const error = name in KINDS ? new KINDS[/** @type {keyof typeof KINDS} */ (name)](message) : new Error(message);
   if (stack) error.stack = stack;
   return error;
 }
 
 /**
- * What went wrong, in words.
+ * The first line of an error's message.
  * @param {unknown} error
  */
 export function reason(error) {
-  return pack(error).message.split("\n")[0];
+  return errorToData(error).message.split("\n")[0];
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string} The value for a message, shortened.
+ */
+export function show(value) {
+  const text = value === undefined ? "undefined" : (JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

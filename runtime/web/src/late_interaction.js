@@ -1,11 +1,12 @@
 /**
  * A vector per token, and MaxSim between them; results as in Python.
  */
+import { Model } from "./model.js";
 import { open } from "./open.js";
-import { checkText, textsOf } from "./records.js";
-import { checkCounts, ranking, Scorer } from "./scorer.js";
+import { checkCounts, ranked } from "./ranking.js";
+import { checkText, textsOf } from "./text/documents.js";
 
-export class TokenRanker extends Scorer {
+export class TokenRanker extends Model {
   /**
    * @protected
    * @param {import("./open.js").Platform<any>} platform
@@ -21,7 +22,7 @@ export class TokenRanker extends Scorer {
    * for those not on the model's skip list.
    * @param {string[]} texts
    * @param {{is_query: boolean, special_tokens?: boolean, batch_tokens?: number}} options
-   * @returns {Promise<import("./maxsim.js").Vectors[]>}
+   * @returns {Promise<import("./engine/maxsim.js").Vectors[]>}
    * @throws {import("./errors.js").InputError} For texts that are not strings.
    */
   async encode(texts, options) {
@@ -35,7 +36,7 @@ export class TokenRanker extends Scorer {
    * @param {string} query
    * @param {string[]} documents
    * @param {{top_k?: number, return_documents?: boolean, special_tokens?: boolean, batch_tokens?: number}} [options]
-   * @returns {Promise<import("./scorer.js").Hit[]>}
+   * @returns {Promise<import("./ranking.js").Hit[]>}
    * @throws {import("./errors.js").InputError} For texts or options that cannot be used.
    */
   async rank(query, documents, options = {}) {
@@ -44,6 +45,6 @@ export class TokenRanker extends Scorer {
     const texts = textsOf(documents, null, "documents");
     const { special_tokens, batch_tokens } = options;
     const { scores, truncated } = await this.opened().engine.late(query, texts, { special_tokens, batch_tokens });
-    return ranking(scores, scores, truncated, texts, options);
+    return ranked(scores, scores, truncated, texts, options);
   }
 }

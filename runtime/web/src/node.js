@@ -3,23 +3,23 @@
  */
 import { Tokenizer } from "@huggingface/tokenizers";
 import * as ort from "onnxruntime-node";
-import { Engine } from "./engine.js";
+import { nodeFiles } from "./artifact/node_files.js";
+import { Engine } from "./engine/engine.js";
 import { InputError } from "./errors.js";
 import { TokenRanker } from "./late_interaction.js";
-import { nodeFiles } from "./node_files.js";
 import { manifestOf } from "./open.js";
 import { PairReranker } from "./reranker.js";
 
 /** @typedef {import("./open.js").OpenOptions} OpenOptions */
 
-/** @type {import("./open.js").Platform<import("./session.js").Graph>} */
+/** @type {import("./open.js").Platform<import("./artifact/files.js").Graph>} */
 const node = {
   files: nodeFiles,
   devices: async (wanted) => {
     if (![undefined, "auto", "cpu"].includes(wanted)) {
       throw new InputError(`device is "${wanted}"; in Node give "cpu", or leave it out.`);
     }
-    return { attempts: [{ device: "cpu", half: false, limited: false, hide: [] }], notes: [] };
+    return { attempts: [{ device: "cpu", float16: false, browser: false, hidden_features: [] }], notes: [] };
   },
   start: (_, setup, graph) => Engine.create({ ort, Tokenizer }, setup, graph),
 };
@@ -49,14 +49,14 @@ export class LateInteraction extends TokenRanker {
 }
 
 /**
- * What an artifact holds, read before anything large is: its variants, the sizes of its files, its prompt.
+ * The manifest of an artifact: its variants, the sizes of its files, its prompt. No other file is read.
  * @param {string} source As for `from_pretrained`.
  * @param {Pick<OpenOptions, "revision" | "hub">} [options]
- * @returns {Promise<import("./manifest.js").Manifest>}
+ * @returns {Promise<import("./artifact/contract.js").Manifest>}
  */
 export async function read_manifest(source, options = {}) {
   return manifestOf(node, source, options);
 }
 
-export { maxsim } from "./maxsim.js";
+export { maxsim } from "./engine/maxsim.js";
 export { ArtifactError, BackendError, HubError, InputError, ParityError, RerankError } from "./errors.js";

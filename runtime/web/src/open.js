@@ -1,34 +1,29 @@
 /**
- * What every scorer does first: open the artifact, choose device and variant, load, and check the scores.
+ * What happens before a model scores: open the artifact, choose a device and a variant, load, and check the scores.
  */
+import { DEVICE_CHECK, GOLDEN, MANIFEST, TOKENIZER } from "./artifact/contract.js";
+import { pairsToCheck, readDeviceCheck } from "./artifact/device_check.js";
+import { file } from "./artifact/files.js";
+import { readGolden } from "./artifact/golden.js";
+import { openedWith, readManifest } from "./artifact/manifest.js";
+import { chooseGraph, chooseVariant, exitOf, graphFiles } from "./artifact/variants.js";
+import { label } from "./engine/device.js";
 import { ArtifactError, BackendError, InputError, ParityError, reason } from "./errors.js";
-import { allowedHere, checkPairs, checkParity, DEVICE_CHECK, readDeviceCheck } from "./check.js";
-import { GOLDEN, readGolden } from "./golden.js";
-import { MANIFEST, openedWith, readManifest } from "./manifest.js";
 import { progressOf } from "./progress.js";
-import { chooseVariant, exitOf, file, graphFiles } from "./variant.js";
+import { allowedFromCheck } from "./proof/tolerances.js";
+import { checkParity, verify } from "./proof/verification.js";
 
-/** @typedef {import("./download.js").FileToFetch} FileToFetch */
-/** @typedef {import("./engine.js").Engine} Engine */
-/** @typedef {import("./engine.js").Setup} Setup */
-/** @typedef {import("./manifest.js").Manifest} Manifest */
-/** A device to try. hide: GPU features that ONNX Runtime must not see. */
-/** @typedef {import("./variant.js").Target & {hide: string[]}} Attempt */
-/** @typedef {(file: string, loaded: number) => void} Progress */
+/** @typedef {import("./artifact/contract.js").Manifest} Manifest */
+/** @typedef {import("./artifact/files.js").Progress} Progress */
+/** @typedef {import("./engine/device.js").Attempt} Attempt */
+/** @typedef {import("./engine/engine.js").RunningEngine} RunningEngine */
 /**
- * place: what messages call the artifact. graph: what `start` of the same platform takes.
- * @template Graph
- * @typedef {{place: string, manifest: () => Promise<string | null>, text: (file: FileToFetch) => Promise<string>,
- *   graph: (files: import("./variant.js").GraphFiles, progress: Progress) => Promise<Graph>}} Files
- */
-/** What an `Engine` offers, wherever it runs. */
-/** @typedef {Pick<Engine, "score" | "encode" | "late" | "parity" | "dispose">} RunningEngine */
-/**
- * @template Graph
- * @typedef {{files: (source: string, options: OpenOptions) => Promise<Files<Graph>>,
- *   devices: (wanted: string | undefined) => Promise<{attempts: Attempt[], notes: string[]}>,
- *   start: (attempt: Attempt, setup: Setup, graph: Graph, options: OpenOptions, progress: Progress) =>
- *   Promise<RunningEngine>}} Platform
+ * What differs between Node and browsers. G: the form in which a graph's files are handed from `files` to `start`.
+ * @template G
+ * @typedef {{files: (source: string, options: OpenOptions) => Promise<import("./artifact/files.js").Files<G>>,
+ *   devices: (wanted: string | undefined) => Promise<import("./engine/device.js").Plan>,
+ *   start: (attempt: Attempt, setup: import("./engine/engine.js").Setup, graph: G,
+ *   modules: OpenOptions["modules"], progress: Progress) => Promise<RunningEngine>}} Platform
  */
 /**
  * device: "webgpu", "wasm" (browsers) or "cpu" (Node); the best that works by default.
@@ -39,31 +34,32 @@ import { chooseVariant, exitOf, file, graphFiles } from "./variant.js";
  * threads: of the processor; ONNX Runtime's choice by default.
  * cache_dir: where Node keeps what it downloads. modules: addresses of the libraries, for workers without a bundler.
  * @typedef {{device?: string, dtype?: string, revision?: string, hub?: string, layers?: number, dim?: number,
- *   max_length?: number, threads?: number, cache_dir?: string,
- *   modules?: {ort: string, tokenizers: string},
+ *   max_length?: number, threads?: number, cache_dir?: string, modules?: import("./engine/worker.js").Modules,
  *   progress_callback?: import("./progress.js").ProgressCallback}} OpenOptions
  */
 /**
- * What was opened; column: of the golden logits.
- * @typedef {{engine: RunningEngine, manifest: Manifest, check: import("./check.js").DeviceCheck, device: string,
- *   dtype: string, column: number, notes: string[], golden: () => Promise<import("./golden.js").GoldenPair[]>}} Opened
+ * column: of the golden logits. golden: reads the golden pairs.
+ * @typedef {{engine: RunningEngine, manifest: Manifest, check: import("./artifact/contract.js").DeviceCheck,
+ *   device: string, dtype: string, column: number, notes: string[],
+ *   golden: () => Promise<import("./artifact/contract.js").GoldenPair[]>}} Opened
  */
 
 /**
- * @template Graph
- * @param {Platform<Graph>} platform
+ * @template G
+ * @param {Platform<G>} platform
  * @param {string} source A folder or a hub id.
- * @param {string} opener The class that wants it.
+ * @param {string} opener The class that opens it.
  * @param {OpenOptions} options
  * @returns {Promise<Opened>}
  */
 export async function open(platform, source, opener, options) {
   const files = await platform.files(source, options);
   const manifest = await readFrom(files, opener);
+  const { scoring } = manifest;
   const { attempts, notes } = await platform.devices(options.device);
-  const length = maxLength(options.max_length, manifest.scoring.max_length);
+  const max_length = maxLength(options.max_length, scoring.max_length);
   const [tokenizer, check] = await Promise.all([
-    files.text(file(manifest, "tokenizer.json")),
+    files.text(file(manifest, TOKENIZER)),
     files.text(file(manifest, DEVICE_CHECK)).then(readDeviceCheck),
   ]);
   /** @type {unknown} */
@@ -83,31 +79,31 @@ export async function open(platform, source, opener, options) {
 
   /** @param {Attempt} attempt */
   async function load(attempt) {
-    const dtype = chooseVariant(manifest, options.dtype, attempt);
-    const { exit, column } = exitOf(manifest, options.layers, options.dim);
-    const found = graphFiles(manifest, dtype, attempt, options.layers);
     const { device } = attempt;
-    const { progress_callback: callback = () => undefined, threads } = options;
-    const progress = progressOf(found, device, callback);
-    const graph = await files.graph(found, progress);
-    const { scoring } = manifest;
-    const setup = { scoring, tokenizer, device, threads, max_length: length, packed: found.packed, exit, column };
-    const engine = await platform.start(attempt, setup, graph, options, progress);
-    const place = exit * (scoring.matryoshka?.dims.length ?? 1) + column;
+    const { progress_callback: callback = () => undefined, threads, modules } = options;
+    const dtype = chooseVariant(manifest, options.dtype, attempt);
+    const variant = manifest.variants[dtype];
+    const { exit, column } = exitOf(manifest, options.layers, options.dim);
+    const graph = chooseGraph(variant, manifest, attempt);
+    const wanted = graphFiles(manifest, variant, graph, options.layers);
+    const progress = progressOf(wanted, device, callback);
+    const setup = { scoring, tokenizer, device, threads, max_length, graph, column };
+    const engine = await platform.start(attempt, setup, await files.graph(wanted, progress), modules, progress);
+    const goldenColumn = exit * (scoring.matryoshka?.dims.length ?? 1) + column;
     try {
       callback({ status: "checking", device });
-      const parity = await engine.parity(checkPairs(check, dtype, found.packed));
-      checkParity(parity, allowedHere(check, dtype, place), `${dtype} on ${device}`);
+      const parity = await verify(engine, scoring, pairsToCheck(check, dtype, graph), goldenColumn);
+      checkParity(parity, allowedFromCheck(check, dtype, goldenColumn), `${dtype} on ${device}`);
     } catch (error) {
       await engine.dispose();
       throw error;
     }
-    return { engine, device, dtype, column: place };
+    return { engine, device, dtype, column: goldenColumn };
   }
 }
 
 /**
- * What an artifact holds, read before anything large is: its variants, sizes and prompt.
+ * The manifest of an artifact; no other file is read.
  * @param {Platform<any>} platform
  * @param {string} source
  * @param {OpenOptions} options
@@ -118,8 +114,8 @@ export async function manifestOf(platform, source, options) {
 }
 
 /**
- * @param {Files<any>} files
- * @param {string} [opener] The class that it has to be for.
+ * @param {import("./artifact/files.js").Files<any>} files
+ * @param {string} [opener] The class that the artifact must be for; any by default.
  */
 async function readFrom(files, opener) {
   const text = await files.manifest();
@@ -145,9 +141,4 @@ function maxLength(wanted, largest) {
     throw new InputError(`max_length ${wanted} is more than the ${largest} this artifact was exported for; give at most ${largest}.`);
   }
   return wanted;
-}
-
-/** @param {Attempt} attempt */
-function label({ device, hide }) {
-  return hide.length ? `${device} without ${hide.join(", ")}` : device;
 }

@@ -3,7 +3,8 @@
  */
 
 /**
- * status: "progress" (a file), "progress_total" (all of them), "loading" (into the device) or "checking" (its scores).
+ * What `progress_callback` is given. status: "progress" (a file), "progress_total" (all of them), "loading" (into the
+ * device) or "checking" (its scores).
  * loaded and total are in bytes, progress in percent.
  * @typedef {{status: string, file?: string, loaded?: number, total?: number, progress?: number,
  *   device?: string}} ProgressInfo
@@ -11,22 +12,22 @@
 /** @typedef {(info: ProgressInfo) => void} ProgressCallback */
 
 /**
- * A function that reports how many bytes of a graph's files there are, and that they are loaded once they all are there.
- * @param {import("./variant.js").GraphFiles} graph
+ * A function that reports how much of a graph's files is loaded and, once all is, that the device loads the graph.
+ * @param {import("./artifact/files.js").GraphFiles} graph
  * @param {string} device
  * @param {ProgressCallback} callback
- * @returns {(file: string, loaded: number) => void}
+ * @returns {import("./artifact/files.js").Progress}
  */
-export function progressOf({ model, data, unpack }, device, callback) {
-  const files = [model, ...data, ...(unpack ? [unpack] : [])];
+export function progressOf({ model, data, requantize }, device, callback) {
+  const files = [model, ...data, ...(requantize ? [requantize] : [])];
   const sizes = new Map(files.map(({ name, bytes }) => [name, bytes]));
-  const found = new Map();
+  const loadedBytes = new Map();
   const all = files.reduce((sum, { bytes }) => sum + bytes, 0);
   return (file, loaded) => {
-    found.set(file, loaded);
+    loadedBytes.set(file, loaded);
     const total = sizes.get(file) ?? loaded;
     callback({ status: "progress", file, loaded, total, progress: percent(loaded, total) });
-    const sum = [...found.values()].reduce((a, b) => a + b, 0);
+    const sum = [...loadedBytes.values()].reduce((a, b) => a + b, 0);
     callback({ status: "progress_total", loaded: sum, total: all, progress: percent(sum, all) });
     if (sum === all) callback({ status: "loading", device });
   };

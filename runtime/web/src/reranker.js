@@ -1,13 +1,15 @@
 /**
  * Scores (query, document) pairs with an exported artifact; method names and results as in Python.
  */
-import { InputError } from "./errors.js";
+import { ACTIVATIONS } from "./artifact/contract.js";
+import { InputError, show } from "./errors.js";
+import { Model } from "./model.js";
 import { open } from "./open.js";
-import { checkText, show, textsOf } from "./records.js";
-import { checkCounts, ranking, Scorer } from "./scorer.js";
+import { checkCounts, ranked } from "./ranking.js";
+import { checkText, textsOf } from "./text/documents.js";
 
-/** @typedef {import("./records.js").Document} Document */
-/** @typedef {import("./engine.js").Scores} Scores */
+/** @typedef {import("./text/documents.js").Document} Document */
+/** @typedef {import("./engine/engine.js").Scores} Scores */
 /**
  * instruction: what counts as relevant, in a sentence; the model's default if left out.
  * activation: "sigmoid" (a probability) or "identity" (the raw logit); the artifact's choice if left out.
@@ -18,7 +20,7 @@ import { checkCounts, ranking, Scorer } from "./scorer.js";
  *   special_tokens?: boolean}} ScoreOptions
  */
 
-export class PairReranker extends Scorer {
+export class PairReranker extends Model {
   /**
    * @protected
    * @param {import("./open.js").Platform<any>} platform
@@ -30,12 +32,12 @@ export class PairReranker extends Scorer {
   }
 
   /**
-   * Documents by falling score. A document is a string or, where the artifact says how its text is made of them, an
-   * object of fields or a [name, description] list.
+   * Documents by falling score. A document is a string or, where the artifact has a document template, an object of
+   * fields or a [name, description] list.
    * @param {string} query
    * @param {Document[]} documents
    * @param {ScoreOptions & {top_k?: number, return_documents?: boolean}} [options]
-   * @returns {Promise<import("./scorer.js").Hit[]>}
+   * @returns {Promise<import("./ranking.js").Hit[]>}
    * @throws {InputError} For texts or options that cannot be used.
    */
   async rank(query, documents, options = {}) {
@@ -43,8 +45,7 @@ export class PairReranker extends Scorer {
     checkText(query, "query");
     const texts = textsOf(documents, this.#template(), "documents");
     const { logits, scores, truncated } = await this.#run(texts.map((text) => [query, text]), options);
-    // By logits: large ones differ where their probabilities are all rounded to 1.
-    return ranking(logits, scores, truncated, texts, options);
+    return ranked(logits, scores, truncated, texts, options);
   }
 
   /**
@@ -85,8 +86,8 @@ export class PairReranker extends Scorer {
    */
   async #run(pairs, { instruction, activation, batch_tokens, special_tokens }) {
     const { engine, manifest } = this.opened();
-    if (![undefined, "sigmoid", "identity"].includes(activation)) {
-      throw new InputError(`activation is ${show(activation)}; give "sigmoid" or "identity".`);
+    if (activation !== undefined && !ACTIVATIONS.includes(activation)) {
+      throw new InputError(`activation is ${show(activation)}; give ${ACTIVATIONS.map(show).join(" or ")}.`);
     }
     if (instruction !== undefined) {
       checkText(instruction, "instruction");
@@ -98,6 +99,6 @@ export class PairReranker extends Scorer {
   }
 
   #template() {
-    return this.manifest.scoring.prompt?.record ?? null;
+    return this.manifest.scoring.prompt?.document_template ?? null;
   }
 }

@@ -1,12 +1,12 @@
 /**
  * onnxrank in a page or a worker.
  */
+import { webFiles } from "./artifact/web_files.js";
+import { webDevices } from "./engine/web_devices.js";
+import { startWorker } from "./engine/worker_engine.js";
 import { TokenRanker } from "./late_interaction.js";
-import { startWorker } from "./remote.js";
 import { manifestOf } from "./open.js";
 import { PairReranker } from "./reranker.js";
-import { webDevices } from "./web_devices.js";
-import { webFiles } from "./web_files.js";
 
 /** @typedef {import("./open.js").OpenOptions} OpenOptions */
 
@@ -37,14 +37,14 @@ export class LateInteraction extends TokenRanker {
 }
 
 /**
- * What an artifact holds, read before anything large is: its variants, the sizes of its files, its prompt.
+ * The manifest of an artifact: its variants, the sizes of its files, its prompt. No other file is read.
  * @param {string} source As for `from_pretrained`.
  * @param {Pick<OpenOptions, "revision" | "hub">} [options]
- * @returns {Promise<import("./manifest.js").Manifest>}
+ * @returns {Promise<import("./artifact/contract.js").Manifest>}
  */
 export async function read_manifest(source, options = {}) {
   return manifestOf(browser, source, options);
 }
 
-export { maxsim } from "./maxsim.js";
+export { maxsim } from "./engine/maxsim.js";
 export { ArtifactError, BackendError, HubError, InputError, ParityError, RerankError } from "./errors.js";

@@ -8,14 +8,14 @@ export const ARTIFACTS = fileURLToPath(new URL("../../../build/web/", import.met
 export const WEB = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * A pair's texts, token ids and results; logits and scores by exit, of pairs; packed_score, where there is a packed
- * graph; score of late interaction.
+ * A pair's texts, token ids and results. logits and scores: of pairs, by exit. prefix_score: where there is a prefix
+ * graph. score: of late interaction.
  * @typedef {{query: string, document: string, token_ids: number[], special_token_ids: number[],
  *   query_token_ids?: number[], truncated: boolean, logits?: Record<string, number[]>,
- *   scores?: Record<string, number[]>, packed_score?: number | null, score?: number}} Expected
+ *   scores?: Record<string, number[]>, prefix_score?: number | null, score?: number}} Expected
  */
 
-/** Their names. */
+/** The names of the artifacts. */
 export const NAMES = readdirSync(`${ARTIFACTS}expected`).map((file) => file.replace(/\.json$/, ""));
 
 /**
@@ -35,9 +35,9 @@ export function textOf(name, file) {
 }
 
 /**
- * What a variant may differ in a score from the same variant in Python. In Node the kernels are the same. In browsers
- * those for 8 and 4 bits round otherwise: 0.02 standard deviations were measured on the trained demo, and 0.09 on
- * random weights of 64 numbers a token.
+ * How far a variant's scores may be from those that it gives in Python. Node has the same kernels. In browsers, kernels
+ * for 8 and 4 bits round otherwise: 0.02 standard deviations were measured on the trained demo, and 0.09 on random
+ * weights of 64 numbers a token.
  * @param {string} variant
  * @param {number[]} scores
  * @param {"cpu" | "wasm" | "webgpu"} device
@@ -51,15 +51,15 @@ export function allowed(variant, scores, device) {
 }
 
 /**
- * The expected scores: of the packed graph where there is one, or of one exit of the portable one, the deepest by
- * default.
+ * The expected scores: of the prefix graph where there is one and it is wanted, else of one exit of the padded graph, the
+ * deepest by default.
  * @param {Expected[]} entries
- * @param {{layers?: string, packed?: boolean}} [graph]
+ * @param {{layers?: string, prefix?: boolean}} [graph]
  * @returns {number[]}
  */
-export function scoresOf(entries, { layers, packed = true } = {}) {
+export function scoresOf(entries, { layers, prefix = true } = {}) {
   return entries.map(
-    ({ score, scores = {}, packed_score }) => score ?? (packed ? packed_score : null) ?? ofExit(scores, layers)[0],
+    ({ score, scores = {}, prefix_score }) => score ?? (prefix ? prefix_score : null) ?? ofExit(scores, layers)[0],
   );
 }
 

@@ -9,7 +9,7 @@ import { ARTIFACTS } from "../artifacts.js";
 import { launch } from "./chromium.js";
 
 const PYTHON = process.env.PYTHON ?? "python3";
-const MAIN = ["-c", "from onnxrank.cli import main; main()"];
+const MAIN = ["-c", "from onnxrank.cli.app import main; main()"];
 /** @type {import("playwright-core").Browser} */
 let browser;
 /** @type {import("node:child_process").ChildProcess} */

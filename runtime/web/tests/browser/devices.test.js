@@ -41,10 +41,10 @@ for (const dtype of ["fp32", "q4"]) {
 
 test("where a GPU stays wrong, the processor scores", async () => {
   const page = await open();
-  // Features that cannot be hidden: what is left of WebGPU computes wrongly.
-  await page.route("**/src/worker.js", async (route) => {
+  // Nothing hides the features, so that every attempt on WebGPU computes wrongly.
+  await page.route("**/src/engine/worker.js", async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: (await response.text()).replace("hideFeatures(hide);", "") });
+    await route.fulfill({ response, body: (await response.text()).replace("hideFeatures(hidden_features);", "") });
   });
   const found = await load(page, { device: "webgpu", dtype: "q4" });
   await page.close();
@@ -111,7 +111,7 @@ test("a file altered on the server is refused, and a second load comes from the 
 test("in a worker of the page's own", async () => {
   const page = await open();
   const score = await page.evaluate(async () => {
-    // A worker has no import map: it is told where the libraries are, as a bundler would.
+    // A worker has no import map: the addresses of the libraries are written into its script, as a bundler does.
     const { imports } = JSON.parse(document.querySelector("script[type=importmap]")?.textContent ?? "");
     const names = ["onnxrank", "onnxruntime-web/wasm", "@huggingface/tokenizers"];
     const paths = names.map((name) => new URL(imports[name], location.origin).href);

@@ -31,33 +31,33 @@ export function pages() {
 }
 
 /**
- * Hide the GPU's subgroups in every worker from the start, so that the first attempt is one that computes rightly.
+ * Hide the GPU's subgroups in every worker from the start, so that the first attempt computes rightly.
  * @param {import("playwright-core").Page} page
  */
 export async function hideSubgroups(page) {
-  await page.route("**/src/worker.js", async (route) => {
+  await page.route("**/src/engine/worker.js", async (route) => {
     const response = await route.fetch();
     const hidden = 'hideFeatures(["subgroups", "subgroup-size-control"])';
-    await route.fulfill({ response, body: (await response.text()).replace("hideFeatures(hide)", hidden) });
+    await route.fulfill({ response, body: (await response.text()).replace("hideFeatures(hidden_features)", hidden) });
   });
 }
 
 /**
- * Leave the packed graphs out of all manifests, so that WASM runs the portable ones.
+ * Leave the prefix graphs out of all manifests, so that WASM runs the padded ones.
  * @param {import("playwright-core").Page} page
  */
-export async function hidePacked(page) {
+export async function hidePrefix(page) {
   await page.route("**/reranker.json", async (route) => {
     const response = await route.fetch();
     const manifest = await response.json();
-    for (const variant of Object.values(manifest.variants)) Object.assign(variant, { packed: null, unpack: null });
+    for (const variant of Object.values(manifest.variants)) Object.assign(variant, { prefix: null, requantize: null });
     await route.fulfill({ response, json: manifest });
   });
 }
 
 /**
- * Load a model in a page and score pairs, all together, and all but the longest, which is the last, one by one and in
- * batches padded on the left: the longest has a batch of its own in any case, and no padding.
+ * Load a model in a page and score pairs together; then score all but the last, which is the longest, one by one and in
+ * batches padded on the left. The longest always has a batch of its own, without padding.
  * @param {import("playwright-core").Page} page
  * @param {{name: string, options: object, pairs: [string, string][], late: boolean}} work
  * @returns {Promise<{device: string, notes: string[], together: number[], alone: number[], left: number[]}>}

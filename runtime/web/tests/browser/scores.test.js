@@ -1,14 +1,14 @@
 /**
- * Every family on WASM and on WebGPU, against Python's scores of the same variant: 1 to 600 tokens, packed, and in
- * batches padded on either side; batch against single.
+ * Every family on WASM and on WebGPU, against Python's scores of the same variant: 1 to 600 tokens, by the
+ * prefix graph, and by the padded graph in batches padded on either side; batch against single.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { allowed, expectedOf, NAMES, scoresOf, textOf } from "../artifacts.js";
-import { hidePacked, hideSubgroups, pages, scoreIn } from "./page.js";
+import { hidePrefix, hideSubgroups, pages, scoreIn } from "./page.js";
 
 const open = pages();
-// WebGPU in software takes seconds a shape, and has no float16: a checkpoint of each family and body.
+// WebGPU in software takes seconds for each shape, and has no float16: one checkpoint of each family and body.
 const ON_GPU = {
   fp32: ["demo", "qwen3-reranker", "matrix-v6", "mmbert", "colbert", "bert", "zerank"],
   q4: ["demo", "qwen3-classifier", "mmbert", "colbert"],
@@ -21,21 +21,21 @@ const LENGTHS = [11, 7, 1];
  * @param {"wasm" | "webgpu"} device
  * @param {string} name
  * @param {string} dtype
- * @param {boolean} [packed] Where there is a packed graph.
+ * @param {boolean} [prefix] Whether WASM runs the prefix graph, where there is one.
  */
-async function compare(device, name, dtype, packed = true) {
+async function compare(device, name, dtype, prefix = true) {
   const all = expectedOf(name)[dtype];
   const few = LENGTHS.map((place) => all[all.length - place]);
   const entries = device === "webgpu" ? few : [...all.slice(0, 12), ...all.slice(-11)];
-  const graph = { packed: packed && device === "wasm" };
+  const graph = { prefix: prefix && device === "wasm" };
   const scores = scoresOf(entries, graph);
-  // A model that was trained strays less than random weights do; on WASM, MatMulNBits strayed by 5.4e-3.
-  const trained = name === "demo" && (packed || dtype !== "q4");
-  // Of all texts, as few may lie close together.
+  // The scores of a trained model differ less than those of random weights; on WASM, MatMulNBits differed by 5.4e-3.
+  const trained = name === "demo" && (prefix || dtype !== "q4");
+  // The limit is that of all texts, because the scores of few may lie close together.
   const limit = Math.min(allowed(dtype, scoresOf(all, graph), device), trained ? 5e-3 : Infinity);
   const page = await open();
   if (device === "webgpu") await hideSubgroups(page);
-  if (!packed) await hidePacked(page);
+  if (!prefix) await hidePrefix(page);
   const found = await scoreIn(page, {
     name,
     options: { device, dtype },
@@ -46,21 +46,21 @@ async function compare(device, name, dtype, packed = true) {
   assert.deepEqual([found.device, found.notes], [device, []]);
   const lengths = [found.together, found.alone, found.left].map((each) => each.length);
   assert.deepEqual(lengths, [scores.length, scores.length - 1, scores.length - 1]);
-  for (const way of /** @type {const} */ (["together", "alone", "left"])) {
-    const worst = Math.max(...found[way].map((score, i) => Math.abs(score - scores[i])));
-    assert.ok(worst <= limit, `${way}: off by ${worst}`);
+  for (const run of /** @type {const} */ (["together", "alone", "left"])) {
+    const worst = Math.max(...found[run].map((score, i) => Math.abs(score - scores[i])));
+    assert.ok(worst <= limit, `${run}: off by ${worst}`);
   }
 }
 
-// WASM takes one of the cores.
+// Each test of WASM takes one core.
 describe("wasm", { concurrency: 2 }, () => {
   for (const name of NAMES) {
     const { variants } = JSON.parse(textOf(name, "reranker.json"));
     for (const dtype of Object.keys(expectedOf(name))) {
       test(`${name}, ${dtype}`, () => compare("wasm", name, dtype));
-      // What differs between families, float32 shows.
-      const both = variants[dtype].packed && (dtype === "fp32" || name === "demo");
-      if (both) test(`${name}, ${dtype}, not packed`, () => compare("wasm", name, dtype, false));
+      // float32 is enough to show what differs between families.
+      const both = variants[dtype].prefix && (dtype === "fp32" || name === "demo");
+      if (both) test(`${name}, ${dtype}, padded graph`, () => compare("wasm", name, dtype, false));
     }
   }
 });

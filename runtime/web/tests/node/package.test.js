@@ -14,7 +14,7 @@ test("it holds source, types and demo page, and scores where it is installed", (
   const [{ filename, files }] = JSON.parse(printed.slice(printed.search(/^\[/m)));
   /** @type {string[]} */
   const held = files.map((/** @type {{path: string}} */ file) => file.path).sort();
-  const sources = readdirSync(`${WEB}src`);
+  const sources = readdirSync(`${WEB}src`, { encoding: "utf8", recursive: true }).filter((name) => name.endsWith(".js"));
   const expected = [
     "LICENSE",
     "README.md",

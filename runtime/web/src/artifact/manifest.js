@@ -1,0 +1,81 @@
+/**
+ * `reranker.json`: everything a scorer needs to know about an artifact that the graphs do not carry.
+ */
+import { ArtifactError } from "../errors.js";
+import { FORMAT } from "./contract.js";
+import { checkShape, SchemaError } from "./schema.js";
+
+/** @typedef {import("./contract.js").Manifest} Manifest */
+/** @typedef {import("./contract.js").Variant} Variant */
+
+/**
+ * @param {string} text The text of reranker.json.
+ * @param {string} place What messages call it.
+ * @returns {Manifest}
+ * @throws {ArtifactError} If it is malformed, of another format, or names a path outside its folder.
+ */
+export function readManifest(text, place) {
+  let data;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    throw new ArtifactError(`${place} is no JSON; export the artifact again.`, { cause: error });
+  }
+  if (Number.isInteger(data?.format) && data.format !== FORMAT) {
+    const remedy = data.format > FORMAT ? "upgrade the package onnxrank" : "export the artifact again";
+    throw new ArtifactError(`${place} has format ${data.format}, and this onnxrank reads format ${FORMAT}: ${remedy}.`);
+  }
+  try {
+    checkShape(data, "Manifest");
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error;
+    throw new ArtifactError(`${place}: ${error.message}; export the artifact again.`, { cause: error });
+  }
+  check(data, place);
+  return data;
+}
+
+/**
+ * The class that scores with such an artifact.
+ * @param {import("./contract.js").Scoring} scoring
+ */
+export function openedWith({ prompt, late_interaction }) {
+  if (prompt) return "Reranker";
+  return late_interaction ? "LateInteraction" : "Embedder";
+}
+
+/**
+ * @param {Manifest} manifest
+ * @param {string} place
+ */
+function check({ scoring, variants, files }, place) {
+  const again = "export the artifact again.";
+  if ((scoring.prompt === null) === (scoring.texts === null)) {
+    throw new ArtifactError(`${place} must have either a prompt or texts under \`scoring\`; ${again}`);
+  }
+  for (const name of Object.keys(files)) {
+    // A URL decodes percent signs, and ends its path at ? and #.
+    if (name === "" || name.startsWith("/") || /[\\:%?#]/.test(name) || name.split("/").includes("..")) {
+      throw new ArtifactError(`${place} names "${name}", a path outside its folder; do not use this artifact.`);
+    }
+  }
+  if (!Object.keys(variants).length) throw new ArtifactError(`${place} lists no variant; ${again}`);
+  const exits = new Set(scoring.matryoshka?.layers.slice(1).map(String));
+  for (const [label, variant] of Object.entries(variants)) {
+    const unlisted = pathsOf(variant).find((name) => !Object.hasOwn(files, name));
+    if (unlisted !== undefined) {
+      throw new ArtifactError(`${place}: variant "${label}" names "${unlisted}", which \`files\` does not list; ${again}`);
+    }
+    const layers = Object.keys(variant.exits);
+    if (layers.length !== exits.size || !layers.every((count) => exits.has(count))) {
+      throw new ArtifactError(
+        `${place}: variant "${label}" has graphs for other exits than \`matryoshka\` lists; ${again}`,
+      );
+    }
+  }
+}
+
+/** @param {Variant} variant */
+function pathsOf({ padded, prefix, requantize, exits, files }) {
+  return [padded, prefix, requantize, ...Object.values(exits), ...files].filter((path) => path !== null);
+}

@@ -1,0 +1,124 @@
+/**
+ * An artifact's files in Node: read in place, or downloaded once into a cache folder.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ArtifactError, InputError } from "../errors.js";
+import { MANIFEST } from "./contract.js";
+import { download, downloadText } from "./download.js";
+import { hubUrl } from "./hub.js";
+
+/** @typedef {import("./files.js").FileToFetch} FileToFetch */
+/** @typedef {import("./files.js").Files<import("./files.js").Graph>} Files */
+
+/**
+ * @param {string} source A folder, its URL, or a hub id.
+ * @param {{revision?: string, hub?: string, cache_dir?: string}} options
+ * @returns {Promise<Files>}
+ * @throws {InputError}
+ */
+export async function nodeFiles(source, { revision, hub, cache_dir = join(homedir(), ".cache", "onnxrank") }) {
+  const path = source.startsWith("file:") ? fileURLToPath(source) : source;
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) {
+    if (revision === undefined) return folder(path);
+    throw new InputError(`revision "${revision}" is for hub ids, but ${path} is a folder; leave it out.`);
+  }
+  const remote = /^https?:/.test(source);
+  const base = remote ? source.replace(/\/?$/, "/") : hubUrl(source, revision, hub);
+  return downloaded(remote ? base : source, base, cache_dir);
+}
+
+/**
+ * @param {string} path
+ * @returns {Files}
+ */
+function folder(path) {
+  /** @param {FileToFetch} file */
+  const checked = async (file) => {
+    const filePath = join(path, file.name);
+    await check(filePath, file);
+    return filePath;
+  };
+  return {
+    place: path,
+    manifest: () => readFile(join(path, MANIFEST), "utf8").catch(() => null),
+    text: async (file) => readFile(await checked(file), "utf8"),
+    graph: (files, progress) =>
+      graphOf(files, async (file) => {
+        const filePath = await checked(file);
+        progress(file.name, file.bytes);
+        return filePath;
+      }),
+  };
+}
+
+/**
+ * @param {string} place
+ * @param {string} base
+ * @param {string} cacheDir
+ * @returns {Files}
+ */
+function downloaded(place, base, cacheDir) {
+  let folder = cacheDir;
+  /**
+   * @param {FileToFetch} file
+   * @param {(file: string, loaded: number) => void} [progress]
+   */
+  const cached = async (file, progress = () => undefined) => {
+    const path = join(folder, file.name);
+    if (await check(path, file).then(() => true, () => false)) progress(file.name, file.bytes);
+    else {
+      await mkdir(dirname(path), { recursive: true });
+      const bytes = await download(new URL(file.name, base).href, file, (loaded) => progress(file.name, loaded));
+      // The file appears in one rename, so that another process never finds half of it.
+      await writeFile(`${path}.${process.pid}`, bytes);
+      await rename(`${path}.${process.pid}`, path);
+    }
+    return path;
+  };
+  return {
+    place,
+    manifest: async () => {
+      const text = await downloadText(new URL(MANIFEST, base).href);
+      // The manifest names every file's hash, so the folder of one manifest holds one state of the artifact.
+      folder = join(cacheDir, createHash("sha256").update(text ?? "").digest("hex").slice(0, 16));
+      return text;
+    },
+    text: async (file) => readFile(await cached(file), "utf8"),
+    graph: (files, progress) => graphOf(files, (file) => cached(file, progress)),
+  };
+}
+
+/**
+ * @param {import("./files.js").GraphFiles} files
+ * @param {(file: FileToFetch) => Promise<string>} pathOf
+ * @returns {Promise<import("./files.js").Graph>}
+ */
+async function graphOf({ model, data, requantize }, pathOf) {
+  const paths = await Promise.all(data.map(pathOf));
+  const graph = { model: await pathOf(model), data: [], requantize: requantize && (await pathOf(requantize)) };
+  // ONNX Runtime finds weights beside a graph and maps them into memory, unless it is handed any weights: then it wants
+  // all of them.
+  if (!requantize) return graph;
+  const weights = paths.map(async (path) => ({ path: basename(path), data: await readFile(path) }));
+  return { ...graph, data: await Promise.all(weights) };
+}
+
+/**
+ * @param {string} path
+ * @param {FileToFetch} file
+ */
+async function check(path, { bytes, sha256 }) {
+  const again = "export or download the artifact again.";
+  const status = await stat(path).catch(() => undefined);
+  if (!status) throw new ArtifactError(`${path} is missing; ${again}`);
+  const digest = createHash("sha256");
+  if (status.size === bytes) for await (const block of createReadStream(path)) digest.update(block);
+  if (status.size !== bytes || digest.digest("hex") !== sha256) {
+    throw new ArtifactError(`${path} is not the file that was exported (its hash differs); ${again}`);
+  }
+}

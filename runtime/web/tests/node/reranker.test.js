@@ -1,0 +1,143 @@
+/** Reranker and LateInteraction in Node: their results, their options, and what they refuse. */
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { LateInteraction, Reranker } from "../../src/node.js";
+import { ARTIFACTS, textOf } from "../artifacts.js";
+import { changedManifest } from "../changed_artifact.js";
+import { refuses } from "../refuses.js";
+
+const DEMO = `${ARTIFACTS}demo`;
+const DOCUMENTS = ["numpy.mean: the average of an array", "numpy.sort: a sorted copy of an array"];
+/** @type {Reranker} */
+let model;
+
+before(async () => {
+  model = await Reranker.from_pretrained(DEMO, { dtype: "q4" });
+});
+
+after(() => model.dispose());
+
+test("no artifact", async () => {
+  const empty = mkdtempSync(join(tmpdir(), "onnxrank-"));
+  await refuses(() => Reranker.from_pretrained(empty), "ArtifactError", /has no reranker.json.*export-model/);
+  await refuses(() => Reranker.from_pretrained("./nowhere"), "InputError", /"\.\/nowhere" is neither a folder.*hub id/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { revision: "v1" }), "InputError", /revision "v1" is for hub ids/);
+});
+
+test("dtypes and devices that are not there", async () => {
+  const options = { dtype: "q2" };
+  await refuses(() => Reranker.from_pretrained(DEMO, options), "ArtifactError", /no dtype "q2", only fp32, fp16, int8, q4, q4f16/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { device: "webgpu" }), "InputError", /in Node give "cpu"/);
+  const q8 = await Reranker.from_pretrained(DEMO, { dtype: "q8" });
+  assert.equal(q8.dtype, "int8");
+  await q8.dispose();
+});
+
+test("the wrong class", async () => {
+  await refuses(() => LateInteraction.from_pretrained(DEMO), "ArtifactError", /no model for LateInteraction; open it with Reranker/);
+  await refuses(() => Reranker.from_pretrained(`${ARTIFACTS}colbert`), "ArtifactError", /open it with LateInteraction/);
+});
+
+test("texts and options", async () => {
+  assert.deepEqual(await model.rank("query", []), []);
+  assert.deepEqual([...(await model.predict([]))], []);
+  const any = /** @type {any} */ (model);
+  await refuses(() => any.rank("q", "text"), "InputError", /documents is "text"; give a list/);
+  await refuses(() => any.rank("q", ["a", 7]), "InputError", /documents\[1\] is 7; give a string/);
+  await refuses(() => any.rank(undefined, ["a"]), "InputError", /query is undefined; give a string/);
+  await refuses(() => any.rank("q", [{ name: "a" }]), "InputError", /documents\[0\] has fields.*--document-template/);
+  await refuses(() => any.rank("q", ["\ud800"]), "InputError", /holds \\ud800, which is no character/);
+  await refuses(() => any.predict([["q"]]), "InputError", /pairs\[0\] is \["q"\]; give a \[query, document\] list/);
+  await refuses(() => any.rank("q", ["a"], { top_k: 0 }), "InputError", /top_k is 0; give/);
+  await refuses(() => any.rank("q", ["a"], { batch_tokens: 1.5 }), "InputError", /batch_tokens is 1.5; give/);
+  await refuses(() => any.rank("q", ["a"], { activation: "softmax" }), "InputError", /activation is "softmax"; give/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { layers: 3 }), "InputError", /layers is 3, and this model has one exit/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { max_length: 99999 }), "InputError", /max_length 99999 is more than/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { max_length: 20 }), "InputError", /leaves no room for text.*give at least/);
+});
+
+test("a query longer than the context is scored, and said to be cut", async () => {
+  const small = await Reranker.from_pretrained(DEMO, { dtype: "q4", max_length: 128 });
+  const [hit] = await small.rank("sort ".repeat(500), DOCUMENTS.slice(1));
+  assert.ok(hit.truncated && Number.isFinite(hit.score));
+  const { tokens } = await small.score([["sort ".repeat(500), DOCUMENTS[0]]]);
+  assert.deepEqual(tokens, [128]);
+  await small.dispose();
+});
+
+test("results have the shapes that Python's have", async () => {
+  const hits = await model.rank("sort an array", DOCUMENTS, { top_k: 1, return_documents: true });
+  assert.equal(hits.length, 1);
+  assert.deepEqual({ ...hits[0], score: 0 }, { corpus_id: 1, score: 0, truncated: false, text: DOCUMENTS[1] });
+  const raw = await model.score([["sort an array", DOCUMENTS[1]]], { activation: "identity" });
+  assert.deepEqual(raw.scores, raw.logits);
+  const same = await model.rank("sort an array", [DOCUMENTS[0], DOCUMENTS[0]]);
+  assert.deepEqual(same.map((hit) => hit.corpus_id), [0, 1]);
+});
+
+test("a document's score depends neither on its batch nor on other calls at the same time", async () => {
+  const texts = [...DOCUMENTS, "x", "numpy ".repeat(200)];
+  const alone = await Promise.all(texts.map(async (text) => (await model.predict([["sort", text]]))[0]));
+  const together = await model.predict(texts.map((text) => ["sort", text]));
+  const small = await model.predict(texts.map((text) => ["sort", text]), { batch_tokens: 300 });
+  texts.forEach((_, i) => {
+    assert.ok(Math.abs(alone[i] - together[i]) < 1e-5);
+    assert.ok(Math.abs(alone[i] - small[i]) < 1e-5);
+  });
+});
+
+test("pairs that are encoded whole get the scores that they get in pieces", async () => {
+  const whole = await Reranker.from_pretrained(
+    changedManifest(({ scoring: { prompt } }) => {
+      const document = prompt.instruction + prompt.query + prompt.document;
+      Object.assign(prompt, { instruction: "", query: "", document });
+    }),
+    { dtype: "q4" },
+  );
+  const pairs = [...DOCUMENTS, "x"].map((text) => /** @type {[string, string]} */ (["sort", text]));
+  pairs.push(["average", DOCUMENTS[0]]);
+  const [scores, expected] = [await whole.score(pairs), await model.score(pairs)];
+  assert.deepEqual(scores.tokens, expected.tokens);
+  scores.logits.forEach((logit, i) => assert.ok(Math.abs(logit - expected.logits[i]) < 1e-4));
+  await whole.verify();
+  await whole.dispose();
+});
+
+test("a document with fields", async () => {
+  const matrix = await Reranker.from_pretrained(`${ARTIFACTS}matrix-v6`, { dtype: "fp32" });
+  const [text] = await matrix.predict([["convert a pdf", "pdf: Convert PDF documents."]]);
+  const [tuple] = await matrix.predict([["convert a pdf", ["pdf", "Convert PDF documents."]]]);
+  const [fields] = await matrix.predict([["convert a pdf", { name: "pdf", description: "Convert PDF documents." }]]);
+  assert.deepEqual([tuple, fields], [text, text]);
+  await refuses(() => matrix.predict([["q", { name: "pdf" }]]), "InputError", /no text called "description"/);
+  await refuses(() => matrix.predict([["q", ["a", "b", "c"]]]), "InputError", /has 3 fields; give 2: name, description/);
+  await refuses(() => matrix.rank("q", ["a"], { instruction: "x" }), "InputError", /this model takes none; leave it out/);
+  await matrix.dispose();
+});
+
+test("the widths of a matryoshka model", async () => {
+  const pairs = JSON.parse(textOf("mmbert", "golden.json")).pairs.slice(0, 3);
+  const { matryoshka } = JSON.parse(textOf("mmbert", "reranker.json")).scoring;
+  const texts = pairs.map((/** @type {any} */ pair) => [pair.query, pair.document]);
+  for (const [exit, layers] of matryoshka.layers.entries()) {
+    for (const [width, dim] of matryoshka.dims.entries()) {
+      const narrow = await Reranker.from_pretrained(`${ARTIFACTS}mmbert`, { dtype: "fp32", layers, dim });
+      const { logits } = await narrow.score(texts);
+      const column = exit * matryoshka.dims.length + width;
+      pairs.forEach((/** @type {any} */ pair, /** @type {number} */ i) => {
+        assert.ok(Math.abs(logits[i] - pair.logits[column]) < 1e-4);
+      });
+      await narrow.dispose();
+    }
+  }
+});
+
+test("after it is disposed of", async () => {
+  const gone = await Reranker.from_pretrained(DEMO, { dtype: "q4" });
+  await gone.dispose();
+  await gone.dispose();
+  await refuses(() => gone.rank("q", ["a"]), "RerankError", /was disposed of; open it again/);
+});
