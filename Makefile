@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo test web peers setup check types bench bench-quick bench-exports clean
+.PHONY: help demo test web contract peers setup check types bench bench-quick bench-exports clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -24,6 +24,9 @@ web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the m
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.web.fixtures build/web
 	cd runtime/web && npm run --silent check && npm test --silent
 	cd runtime/web && PYTHON=$(abspath $(VENV))/python npm run --silent test:browser
+
+contract: .venv/ready ## Write what JavaScript shares with Python: the manifest's shape and constants
+	$(VENV)/python -m tests.web.contract
 
 peers: .venv-peers/ready ## Run the families on transformers 4, and our artifacts in optimum, sentence-transformers and PyLate
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py

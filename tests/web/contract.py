@@ -1,6 +1,6 @@
 """`runtime/web/src/artifact/contract.js`: what Python and JavaScript must agree on, written from the Python sources.
 
-`python -m tests.web.contract` writes the file; tests/web/test_contract.py fails where it is out of date.
+`make contract` writes the file; tests/web/test_contract.py fails where it is out of date.
 """
 
 import json
@@ -21,7 +21,7 @@ from onnxrank.quantize.requantize import LOCATION
 from onnxrank.text.tokenizer import PLACEHOLDER
 
 FILE = Path(__file__).parent.parent.parent / "runtime" / "web" / "src" / "artifact" / "contract.js"
-COMMAND = "python -m tests.web.contract"
+COMMAND = "make contract"
 HEADER = f"""\
 /**
  * What Python and JavaScript must agree on: the shapes of an artifact's JSON files, and the scorers' constants.

@@ -1,6 +1,6 @@
 /**
  * What Python and JavaScript must agree on: the shapes of an artifact's JSON files, and the scorers' constants.
- * `python -m tests.web.contract` writes this file from the Python sources, whose docstrings say what each field means.
+ * `make contract` writes this file from the Python sources, whose docstrings say what each field means.
  */
 
 /**
