@@ -1,6 +1,6 @@
-"""`make bench`: our artifacts beside their peers on the same requests, in turns: `python -m benchmarks.bench --quick`.
+"""`make bench`: compares our artifacts with other engines on the same requests: `python -m benchmarks.bench --quick`.
 
-Writes build/bench/results.json, results.md and plots. Needs the tokenizers that `make` fetches, and a quiet machine.
+Writes build/bench/results.json, results.md and plots. Needs the tokenizers that `make` fetches, and an idle machine.
 """
 
 import json
@@ -23,19 +23,19 @@ from onnxrank.cli.console import say, warn
 
 OUT = Path("build/bench")
 WORKLOADS = OUT / "workloads.json"
-# Loading counts up to this request's score; it also compiles and caches what later ones find ready.
+# The start time includes this request's score, because engines compile and fill caches at the first request.
 FIRST = {"first": (2, 24)}
 REQUESTS = {"W1": W1, "W2": W2, "W3": W3}
 QUICK = {"W1, 20 documents": (20, 24), "W2, 6 documents": (6, 120)}
 LONG, QUICK_LONG = (1, LONG_DOCUMENT), (1, 2048)
-# Seconds that a peer may take for a request of a sweep.
+# The longest time, in seconds, that a peer may take for a request of a sweep.
 PATIENCE, QUICK_PATIENCE = 40.0, 5.0
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="Ten minutes: short requests, fewer of them.")] = False,
+    quick: Annotated[bool, typer.Option(help="Fewer and shorter requests: ten minutes.")] = False,
     engine: Annotated[list[str] | None, typer.Option(help="Only these engines; may be repeated.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Rounds, of which the median counts; 3, or 2 if quick.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds; the median counts. By default 3, with --quick 2.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Only install and convert.")] = False,
 ) -> None:
     """Run all requests on all engines and write the results."""
@@ -106,7 +106,7 @@ def _peak(answers: Iterable[Sequence[Answer]]) -> int:
 
 
 def _alone(name: str) -> dict[str, float]:
-    """Score the long document in a process that has done nothing else."""
+    """Score the long document in a fresh process."""
     with started(name, ENGINES[name], WORKLOADS) as (worker, _):
         before = worker.ask("first").peak_megabytes
         answer = worker.ask("W4")
@@ -120,7 +120,7 @@ def _describe(engine: Engine) -> dict[str, Any]:
 
 
 def _write(results: dict[str, Any]) -> None:
-    """Write what there is so far: whoever stops halfway keeps it."""
+    """Write the results so far, so that an interrupted run keeps them."""
     (OUT / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
     (OUT / "results.md").write_text(report.markdown(results), encoding="utf-8")
     plots.draw(results, OUT)

@@ -1,7 +1,7 @@
 """Measures how fast this machine multiplies matrices: `python -m benchmarks.ceilings_worker WORKLOADS`.
 
-The matrices of one layer by 256 tokens in ONNX Runtime, each alone in a loop: float32 MatMul, and MatMulInteger of
-unsigned by signed bytes. A model cannot be faster.
+It times the matrix products of one layer with 256 tokens in ONNX Runtime, each in its own loop: float32 MatMul, and
+MatMulInteger of unsigned by signed bytes. A model cannot be faster than these products.
 """
 
 import statistics
@@ -28,7 +28,7 @@ def main(workloads: Path) -> None:
     def load() -> Score:
         rng = np.random.default_rng(0)
         kinds = [[_product(rng, inputs, outputs, integer) for inputs, outputs in SHAPES] for integer in (True, False)]
-        # The "scores": billions of operations a second of int8, then of fp32.
+        # The "scores" are billions of operations per second, first of int8, then of fp32.
         return lambda request: [OPERATIONS / sum(map(_seconds, products)) / 1e9 for products in kinds]
 
     serve(load, workloads)
@@ -38,7 +38,7 @@ def _seconds(product: tuple[bytes, dict[str, Any]]) -> float:
     model, feeds = product
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Made for the moment: threads of idle sessions spin for a while, and would take the processor from the next one.
+    # The session lives only for this product, because idle threads of other sessions spin and would slow it down.
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     spent = []
     for _ in range(REPEATS):

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401  # by it NumPy knows bfloat16
+import ml_dtypes  # noqa: F401  # registers bfloat16 with NumPy
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -14,7 +14,7 @@ YES, NO = 9693, 2152
 
 
 def write_classifier(checkpoint: Path, folder: Path) -> None:
-    """Write a sharded checkpoint of which one shard is a link to the original's weights."""
+    """Write a sharded checkpoint; one shard is a link to the original weights."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((checkpoint / "tokenizer.json").read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ DOCUMENTS, DOCUMENT_TOKENS = 200, 180
 
 
 def exits(repeats: int) -> dict[str, Any]:
-    """Export mmBERT and return the seconds of each exit at each length; the long ones once, each alone."""
+    """Export mmBERT and return the seconds of each exit at each length; long ones run once, in a fresh process."""
     _export("mmbert")
     return {
         "variant": VARIANT,
@@ -75,6 +75,6 @@ def encoding(repeats: int) -> dict[str, Any]:
 
 
 def _export(model: str) -> None:
-    # In a process of its own: this one stays small.
+    # In a separate process, so that this one's memory stays small.
     command = [sys.executable, "-m", "benchmarks.encoders", model, VARIANT, "--keep", "--no-exits"]
     subprocess.run(command, check=True, stdout=sys.stderr)

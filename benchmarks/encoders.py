@@ -31,7 +31,7 @@ TIMED = ("int8", "fp32")
 TOKENS = (128, 512)
 UNTRAINED = Tolerance(
     logit_difference=float("inf"), relative=True, kendall_tau=-1.0, top1_agreement=0.0,
-    reason="random weights score all texts nearly alike, so that few levels cannot keep their order; it is printed",
+    reason="random weights score all texts nearly alike, so few levels cannot keep their order; parity is printed",
 )  # fmt: skip
 
 
@@ -46,13 +46,15 @@ class Model(str, Enum):
 def main(
     model: Annotated[Model, typer.Argument(help="Which model.")],
     variants: Annotated[list[str] | None, typer.Argument(help="Variants to export; fp32, int8 and q4 if none.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The artifact, build/MODEL-artifact; removed afterwards.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Artifact folder; build/MODEL-artifact by default; removed afterwards.")
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Do not remove the artifact.")] = False,
     pairs: Annotated[int, typer.Option(help="Pairs in a timed request.")] = 4,
-    repeats: Annotated[int, typer.Option(help="Timings of each exit, of which the median counts.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Timings of each exit; the median counts.")] = 5,
     exits: Annotated[bool, typer.Option(help="Time the exits.")] = True,
 ) -> None:
-    """Export and print the measurements as JSON; the proof runs as it does for people."""
+    """Export and print the measurements as JSON; the proof runs as in `export-model`."""
     full_size = checkpoint(model.value)
     out = out or Path(f"build/{model.value}-artifact")
     options = Options(variants=variants or ("fp32", "int8", "q4"))
@@ -75,7 +77,7 @@ def main(
 
 
 def _memory() -> dict[str, Any]:
-    # ru_maxrss is in kilobytes on Linux; the oracle is a child, and not counted in RUSAGE_SELF.
+    # ru_maxrss is in kilobytes on Linux; RUSAGE_SELF does not include the oracle, which is a child process.
     peak, oracle = (resource.getrusage(who).ru_maxrss / 1e3 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "peak_megabytes": round(peak),

@@ -1,4 +1,4 @@
-"""Which engines are compared, what each runs, and with which settings."""
+"""The engines that are compared: commands, files and settings."""
 
 import sys
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ CHECKPOINT = Path("build/qwen3-full-size")
 CLASSIFIER = Path("build/bench/classifier")
 ARTIFACT = Path("build/bench/qwen3")
 OURS, ORACLE = "onnxrank int8", "PyTorch fp32"
-# Freed memory stays with the process: PyTorch's large outputs need no new pages, which made it up to a tenth faster.
+# The process keeps freed memory: PyTorch's large outputs then need no new pages, which made it up to 10 % faster.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "100000000"}
 
 
@@ -18,9 +18,9 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"
 class Engine:
     """A worker's command (see peers/worker.py).
 
-    environment: its folder in build/peers; this one by default. weights: files of which the size is reported, as
-    patterns.
-    shares_prefix: whether tokens that documents share are computed once. growth: whether it is in the sweeps.
+    environment: its folder in build/peers; by default this environment. weights: patterns of the files whose size is
+    reported. shares_prefix: whether the documents' common tokens are computed once. growth: whether it is in the
+    sweeps.
     """
 
     module: str
@@ -41,7 +41,7 @@ def _ours(variant: str, suffix: str) -> Engine:
     return Engine(
         module="benchmarks.ours_worker",
         arguments=(str(ARTIFACT), variant),
-        settings="Reranker.score of texts, automatic packing; the instruction's cache is warm, the query's is not",
+        settings="Reranker.score of texts, automatic batching; the instruction's cache is warm, the query's is not",
         weights=(ARTIFACT / f"onnx/model{suffix}.onnx_data*",),
         shares_prefix=True,
         growth=True,
@@ -59,15 +59,15 @@ def _pytorch(dtype: str) -> Engine:
     )
 
 
-def _llama_cpp(kind: str, way: str, settings: str, growth: bool = False) -> Engine:
+def _llama_cpp(kind: str, mode: str, settings: str, growth: bool = False) -> Engine:
     model = PEERS / f"llama-cpp/models/{kind}.gguf"
     return Engine(
         module="benchmarks.peers.llama_cpp_worker",
-        arguments=(str(model), way),
+        arguments=(str(model), mode),
         settings=f"built natively, flash attention, unified cache, logits of last tokens only; {settings}",
         weights=(model,),
         environment="llama-cpp",
-        shares_prefix=way == "shared",
+        shares_prefix=mode == "shared",
         growth=growth,
     )
 

@@ -23,11 +23,11 @@ from onnxrank.progress import progress
 
 def main(
     variants: Annotated[list[str], typer.Argument(help="Variants to export.")],
-    checkpoint: Annotated[Path, typer.Option(help="Where the checkpoint is, or goes.")] = Path("build/qwen3-full-size"),
-    out: Annotated[Path, typer.Option(help="The artifact; removed afterwards.")] = Path("build/full-size-artifact"),
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("build/qwen3-full-size"),
+    out: Annotated[Path, typer.Option(help="Artifact folder; removed afterwards.")] = Path("build/full-size-artifact"),
     keep: Annotated[bool, typer.Option(help="Do not remove the artifact.")] = False,
 ) -> None:
-    """Export and print the measurements as JSON; the proof runs as it does for people."""
+    """Export and print the measurements as JSON; the proof runs as in `export-model`."""
     write_checkpoint(checkpoint)
     start = time.monotonic()
     manifest = export(
@@ -36,7 +36,7 @@ def main(
     )  # fmt: skip
     seconds = time.monotonic() - start
     texts = sum(f.bytes for name, f in manifest.files.items() if not name.startswith("onnx/"))
-    # ru_maxrss is in kilobytes on Linux; the oracle is a child, and not counted in RUSAGE_SELF.
+    # ru_maxrss is in kilobytes on Linux; RUSAGE_SELF does not include the oracle, which is a child process.
     peak, oracle = (resource.getrusage(who).ru_maxrss / 1e3 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     show_json(
         {

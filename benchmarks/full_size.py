@@ -1,6 +1,6 @@
 """Writes a checkpoint with Qwen3-Reranker-0.6B's exact dimensions, the real tokenizer and random weights.
 
-Speed, memory and size do not depend on the values of the weights; scores mean nothing.
+Speed, memory and size do not depend on the values of the weights; the scores are meaningless.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-# `make` fetches it: the tokenizer of every Qwen3 model.
+# The tokenizer of every Qwen3 model; `make` fetches it.
 TOKENIZER = Path("build/qwen3-tokenizer/tokenizer.json")
 CONFIG = {
     "architectures": ["Qwen3ForCausalLM"],
@@ -34,15 +34,15 @@ CONFIG = {
     "bos_token_id": 151643,
     "eos_token_id": 151645,
 }
-# Standard deviations. Attention, which alone carries the texts to the last position, adds about as much to the
-# residual stream as the embeddings; the MLPs add little. With equal weights everywhere random layers amplify a
-# rounding error from one to the next, and no quantized variant would rank like the original.
+# Standard deviations. Attention, which carries the texts to the last position, adds about as much to the residual
+# stream as the embeddings; the MLPs add little. With equal deviations, random layers would amplify rounding errors, and
+# no quantized variant would rank like the original.
 SCALES = {"embed_tokens": 0.2, "down_proj": 0.0005}
 SCALE = 0.02
 
 
 def write_checkpoint(folder: Path, seed: int = 0) -> None:
-    """Write the checkpoint (1.2 GB) unless it is there."""
+    """Write the checkpoint (1.2 GB) unless it exists."""
     if (folder / "model.safetensors").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)

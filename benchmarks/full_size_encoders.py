@@ -1,6 +1,6 @@
 """Writes encoder checkpoints with the exact dimensions of published models, and random weights.
 
-Speed, memory and size do not depend on the values of the weights; scores mean nothing.
+Speed, memory and size do not depend on the values of the weights; the scores are meaningless.
 """
 
 import json
@@ -47,7 +47,7 @@ MMBERT = {
     "cls_token_id": 2,
     "sep_token_id": 1,
 }
-# The intermediate size is not published with the dimensions; it is that of the encoder the model was made from.
+# The published dimensions lack the intermediate size, so it is that of the encoder from which the model was made.
 COLBERT = {
     **MODERNBERT,
     "vocab_size": 50370,
@@ -93,9 +93,9 @@ XLM_ROBERTA = {
     "label2id": {"LABEL_0": 0},
     "torch_dtype": "float32",
 }
-# Standard deviations of a matrix's outputs when its inputs have one of 1, by a part of the matrix's name, first match.
-# Attention chooses among tokens, and the feed-forward layers add little: then scores depend on the texts, and layers
-# do not amplify a rounding error from one to the next.
+# Standard deviation of a matrix's outputs for inputs with deviation 1, by a part of the matrix's name (first match).
+# Attention distinguishes tokens and the feed-forward layers add little, so that scores depend on the texts and layers
+# do not amplify rounding errors.
 GAINS = {
     "attn.": 1.5,
     "attention.": 1.5,
@@ -109,7 +109,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullSize:
-    """A model to stand in for: its family, where its checkpoint goes, and what writes it."""
+    """A published model with random weights: its family, its checkpoint's folder, and the function that writes it."""
 
     family: str
     folder: Path
@@ -117,7 +117,7 @@ class FullSize:
 
 
 def checkpoint(name: str) -> FullSize:
-    """Return the model of MODELS called `name`, after writing its checkpoint unless it is there."""
+    """Return the model of MODELS called `name`, after writing its checkpoint unless it exists."""
     model = MODELS[name]
     if not (model.folder / "model.safetensors").exists():
         model.folder.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def xlm_roberta_shapes(config: Mapping[str, Any]) -> Shapes:
 
 
 def write_weights(path: Path, shapes: Shapes, *, seed: int) -> None:
-    """Write random float32 tensors in safetensors, a chunk at a time: the export's memory is measured beside it."""
+    """Write random float32 tensors in safetensors, a chunk at a time, because peak memory is measured too."""
     rng = np.random.default_rng(seed)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -274,7 +274,7 @@ def _gemma_tokenizer(folder: Path) -> None:
 
 
 def _write_model(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
-    # The weights last: where they are, the checkpoint is whole.
+    # The weights come last, so that a checkpoint with weights is complete.
     _write_json(folder / "config.json", config)
     write_weights(folder / "model.safetensors", shapes, seed=0)
 

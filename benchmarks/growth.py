@@ -12,12 +12,12 @@ DOCUMENTS = (10, 30, 100, 300, 1000)
 TOKENS = (16, 32, 64, 128, 256, 512)
 CONTEXT = (256, 512, 1024, 2048, 4096, 8192)
 PROMPT_TOKENS = 8192 - LONG_DOCUMENT
-# By name of a sweep: its requests, by the value that grows.
+# By name of a sweep: its requests by the value that grows.
 Sweeps = Mapping[str, Mapping[int, str]]
 
 
 def sizes(quick: bool) -> tuple[dict[str, tuple[int, int]], Sweeps]:
-    """Return requests (documents and tokens of each) by name, and the sweeps that they make up."""
+    """Return requests (documents and tokens of each) by name, and the sweeps that consist of them."""
     count = 3 if quick else None
     requests: dict[str, tuple[int, int]] = {}
     sweeps: dict[str, dict[int, str]] = {}
@@ -32,14 +32,14 @@ def sizes(quick: bool) -> tuple[dict[str, tuple[int, int]], Sweeps]:
 def sweep(
     workers: Mapping[str, Worker], sweeps: Sweeps, requests: Mapping[str, Any], *, patience: float
 ) -> dict[str, Any]:
-    """Return the seconds by sweep, engine and value. A request that would take a peer more than `patience` seconds, by
-    its speed at the last one, ends its sweep."""
+    """Return the seconds by sweep, engine and value. A peer's sweep ends before a request that would take it more than
+    `patience` seconds at the speed of the last one."""
     found: dict[str, Any] = {}
     for name, steps in sweeps.items():
         found[name] = {engine: {} for engine in workers}
         for engine, worker in workers.items():
             per_token = 0.0
-            # What is made at first use is made now.
+            # A first request, so that everything created at first use exists.
             worker.ask(next(iter(steps.values())))
             for value, request in steps.items():
                 count = tokens(requests[request])[1]

@@ -1,4 +1,4 @@
-"""How an mmBERT artifact's memory and time grow with the length of a text, and what its blocks cost on a short one.
+"""Measures how memory and time of an mmBERT artifact grow with text length, and what its blocks cost for short texts.
 
 `python -m benchmarks.long_text build/mmbert-artifact`
 """
@@ -31,9 +31,9 @@ LAYERS, HEADS, HEAD_DIM, WINDOW = 14, 12, 64, 64
 def main(
     artifact: Annotated[Path, typer.Argument(help="Folder that `benchmarks.encoders mmbert --keep` left.")],
     variant: Annotated[str, typer.Option(help="Which variant.")] = "fp32",
-    checkpoint: Annotated[Path, typer.Option(help="What it was exported from.")] = Path("build/mmbert-full-size"),
+    checkpoint: Annotated[Path, typer.Option(help="Its checkpoint.")] = Path("build/mmbert-full-size"),
     lengths: Annotated[list[int], typer.Option("--length", help="Tokens; may be repeated.")] = list(LENGTHS),  # noqa: B006
-    repeats: Annotated[int, typer.Option(help="Timings of each short run, of which the median counts.")] = 7,
+    repeats: Annotated[int, typer.Option(help="Timings of each short run; the median counts.")] = 7,
 ) -> None:
     """Print the measurements as JSON."""
     show_json(
@@ -49,7 +49,7 @@ def main(
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call it in a process of its own, whose memory nothing else has touched."""
+    """Call a function in a fresh process, so that peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -78,7 +78,7 @@ def long_text(artifact: Path, variant: str, length: int, layers: int | None = No
 
 
 def against_torch(artifact: Path, variant: str, checkpoint: Path, repeats: int) -> dict[str, Any]:
-    """Time a score of 512 tokens, and the same encoder in PyTorch, whose sliding layers attend to all tokens and mask.
+    """Time a score of 512 tokens, and the same encoder in PyTorch, whose sliding layers compute and mask all pairs.
 
     Both read the same token ids.
     """
@@ -115,9 +115,9 @@ def against_torch(artifact: Path, variant: str, checkpoint: Path, repeats: int) 
 
 
 def blocks_against_dense(length: int, repeats: int) -> dict[str, float]:
-    """Time the attention of all sliding layers, in our blocks and dense with an additive bias of length x length.
+    """Time the attention of all sliding layers, in blocks and dense with an additive bias of length x length.
 
-    Each graph makes its mask once, as a whole model does.
+    Each graph computes its mask once, as a whole model does.
     """
     import onnx_ir as ir
 
@@ -161,9 +161,9 @@ def blocks_against_dense(length: int, repeats: int) -> dict[str, float]:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         return lambda: session.run(["attended"], feeds)[0]
 
-    ways = [runner(blocks), runner(dense)]
-    difference = float(np.abs(ways[0]() - ways[1]()).max())
-    in_blocks, in_full = medians(ways, repeats)
+    runners = [runner(blocks), runner(dense)]
+    difference = float(np.abs(runners[0]() - runners[1]()).max())
+    in_blocks, in_full = medians(runners, repeats)
     return {
         "milliseconds_in_blocks": round(in_blocks * 1e3, 1),
         "milliseconds_dense": round(in_full * 1e3, 1),

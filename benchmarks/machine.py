@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""Describes the machine of a measurement."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "am
 
 
 def describe() -> dict[str, Any]:
-    """Return processor, cores, instruction sets that matter, and the versions of what runs our artifacts."""
+    """Return processor, cores, relevant instruction sets, and the versions of our runtime packages."""
     cpu = Path("/proc/cpuinfo")
     text = cpu.read_text() if cpu.exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)

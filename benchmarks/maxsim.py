@@ -10,7 +10,7 @@ from benchmarks.timing import medians
 from onnxrank import maxsim
 from onnxrank.cli.console import show_json
 
-# Vectors in one product of the floor: its result stays in the cache.
+# Document vectors in one product of the BLAS reference, whose result then fits the cache.
 SLICE = 4096
 
 
@@ -18,7 +18,7 @@ def main(
     documents: Annotated[int, typer.Option(help="Documents, of 120 to 240 vectors.")] = 10_000,
     query_vectors: Annotated[int, typer.Option(help="Vectors of the query.")] = 32,
     dim: Annotated[int, typer.Option(help="Numbers in a vector.")] = 128,
-    repeats: Annotated[int, typer.Option(help="Timings, of which the median counts.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Timings; the median counts.")] = 5,
 ) -> None:
     """Print seconds and their ratio as JSON."""
     show_json(against_blas(documents, query_vectors, dim, repeats))

@@ -1,7 +1,7 @@
 """Scores with our artifact: `python -m benchmarks.ours_worker WORKLOADS ARTIFACT VARIANT`.
 
-The same call as any user's, texts in, so that tokenizing counts; the instruction's cache is warm from the first
-request, as it is in a server.
+It calls `Reranker.score` with texts, so the times include tokenizing. The instruction's cache is warm after the first
+request, as in a server.
 """
 
 import sys

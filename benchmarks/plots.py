@@ -14,7 +14,7 @@ AXES = {
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> None:
-    """Write ratios.svg, growth.svg where it was measured, and sizes.svg."""
+    """Write ratios.svg, growth.svg if growth was measured, and sizes.svg."""
     _ratios(results["requests"], folder / "ratios.svg")
     if "growth" in results:
         _growth(results["growth"], folder / "growth.svg")
@@ -57,7 +57,7 @@ def _sizes(requests: Mapping[str, Any], engines: Mapping[str, Any], path: Path) 
     axes = figure.subplots()
     for engine, figures in body["engines"].items():
         point = engines[engine]["weights_megabytes"], figures["useful_gigaflops"]
-        # Neighbours lie too close together for names beside them.
+        # Neighbours are too close together for labels beside them.
         axes.scatter(*point, marker="os^"[len(axes.collections) // 10 % 3], label=engine)
     axes.set(xlabel="weights, MB", ylabel="useful GF/s", title=name)
     axes.set_ylim(bottom=0)

@@ -1,5 +1,5 @@
-"""Times the prefix graph in packs of several sizes against the padded graph, in turns: what the constants of
-`runtime/engine/` rest on.
+"""Times the prefix graph with several batch sizes against the padded graph. The constants in `runtime/engine/` come
+from this.
 
 `python -m benchmarks.prefix_or_padded build/full-size-artifact --variant int8`
 """
@@ -27,10 +27,9 @@ INSTRUCTION_TOKENS, QUERY_TOKENS = 78, 18
 def main(
     artifact: Annotated[Path, typer.Argument(help="Folder with a prefix graph.")],
     variant: Annotated[str, typer.Option(help="Which variant.")] = "int8",
-    repeats: Annotated[int, typer.Option(help="Timings of each, of which the median is shown.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Timings of each; the median is shown.")] = 3,
 ) -> None:
-    """Print seconds per request; lower is better. The instruction's cache is warm, and after the first round the
-    query's."""
+    """Print seconds per request. The instruction's cache is warm, and after the first round also the query's."""
     opened = open_artifact(artifact)
     _, files = opened.variant(variant)
     prefix, padded = (PairScorer(opened, files, device=Device(), graph=graph) for graph in ("prefix", "padded"))

@@ -1,4 +1,4 @@
-"""Makes what the engines need and is not there yet: environments, the full-size checkpoint, and its conversions."""
+"""Makes what the engines need, unless it exists: environments, the full-size checkpoint, and its conversions."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from benchmarks.classifier import write_classifier
 from benchmarks.engines import ARTIFACT, CHECKPOINT, CLASSIFIER, PEERS, Engine
 from benchmarks.full_size import write_checkpoint
 
-# The peer's environment, and what converts the checkpoint for it.
+# By peer environment: the command that converts the checkpoint for it.
 CONVERSIONS = {
     "llama-cpp": ("benchmarks.peers.gguf_files", CHECKPOINT),
     "openvino": ("benchmarks.peers.openvino_files", CLASSIFIER),
@@ -19,7 +19,7 @@ REQUIREMENTS = Path("benchmarks/peers/requirements")
 
 
 def prepare(engines: Iterable[Engine]) -> None:
-    """Raises CalledProcessError for a step that fails."""
+    """Raises CalledProcessError if a step fails."""
     write_checkpoint(CHECKPOINT)
     write_classifier(CHECKPOINT, CLASSIFIER)
     export_ours()
@@ -38,13 +38,13 @@ def export_ours() -> None:
 
 
 def install(name: str) -> None:
-    """Make a peer's environment unless it has these requirements; llama.cpp is compiled, which takes minutes."""
+    """Make a peer's environment unless it has these requirements. Compiling llama.cpp takes minutes."""
     folder, requirements = PEERS / name, REQUIREMENTS / f"{name}.txt"
     installed = folder / "requirements.txt"
     if installed.exists() and installed.read_text() == requirements.read_text():
         return
     _run(sys.executable, "-m", "venv", "--clear", folder)
-    # The lists are complete, and what some packages ask for besides breaks them: see the files.
+    # --no-deps: the lists are complete, and further dependencies of some packages break others; see the files.
     _run(folder / "bin/pip", "install", "-q", "--no-deps", "-r", requirements)
     installed.write_text(requirements.read_text())
 

@@ -7,13 +7,14 @@ from benchmarks.engines import OURS
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """Return a page with a table per part that was run."""
+    """Return a page with a table for each part that was run."""
     machine, ceilings = results["machine"], results["ceilings"]
     parts = [
         "# Benchmarks" + (" (quick)" if results["quick"] else ""),
         f"{machine['cores']} cores of {machine['processor']} ({', '.join(machine['instructions'])}), "
         f"ONNX Runtime {machine['onnxruntime']}, PyTorch {machine['torch']}. Random weights of Qwen3-Reranker-0.6B's "
-        f"dimensions; engines in turns, {results['rounds']} rounds; medians, and sweeps once. All get the same tokens.",
+        f"dimensions; engines run in turns, {results['rounds']} rounds; medians; sweeps run once. "
+        "All get the same tokens.",
         f"Matrix products alone, in the same rounds: int8 {_range(ceilings['int8'])} GF/s, "
         f"fp32 {_range(ceilings['fp32'])} GF/s.",
     ]
@@ -32,7 +33,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _request(name: str, body: Mapping[str, Any]) -> str:
     floor = (
-        f"{body['tokens']} tokens that no cache can know ({body['prompt_tokens']} in whole prompts); "
+        f"{body['tokens']} tokens cannot be cached before the request ({body['prompt_tokens']} in whole prompts); "
         f"at the int8 ceiling they take {body['floor_seconds']:.2f} s."
     )
     rows = [
@@ -90,7 +91,7 @@ def _exits(found: Mapping[str, Any]) -> str:
     return (
         f"## W5: mmBERT {found['variant']}, seconds by tokens and exit\n\n"
         + table(["tokens", *(f"{exit_} layers" for exit_ in layers)], rows)
-        + f"\n\nPyTorch fp32 at 512 tokens: {pytorch['seconds_of_pytorch_sdpa_fp32']} s, ours beside it "
+        + f"\n\nPyTorch fp32 at 512 tokens: {pytorch['seconds_of_pytorch_sdpa_fp32']} s, ours next to it "
         f"{pytorch['seconds']} s."
     )
 

@@ -1,4 +1,4 @@
-"""Runs requests on several workers in turns, so that a busy moment touches all alike."""
+"""Runs requests on several workers in turns, so that a busy moment affects all of them alike."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from benchmarks.engines import Engine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a worker said of one request (see peers/worker.py)."""
+    """A worker's answer to one request (see peers/worker.py)."""
 
     seconds: float
     scores: list[float]
@@ -54,7 +54,7 @@ class Worker:
 
 @contextmanager
 def started(name: str, engine: Engine, workloads: Path) -> Iterator[tuple[Worker, float]]:
-    """Start an engine's worker; also give the seconds from its start to its first score, of the request "first"."""
+    """Start an engine's worker; also yield the seconds from its start to its score of the request "first"."""
     logs = workloads.parent / "logs"
     logs.mkdir(exist_ok=True)
     with (logs / f"{name}.log").open("wb") as log:
@@ -75,6 +75,6 @@ def all_started(engines: Mapping[str, Engine], workloads: Path) -> Iterator[dict
 
 
 def in_turns(names: Sequence[str], round_: int) -> list[str]:
-    """Return names in another order in each round: whoever follows a long run finds a warm machine."""
+    """Return names in another order in each round, because a long run heats the machine for the next engine."""
     turn = round_ % len(names)
     return [*names[turn:], *names[:turn]]

@@ -1,4 +1,4 @@
-"""From raw seconds to what is reported: medians, speeds, ratios."""
+"""Turns raw seconds into the reported figures: medians, speeds, ratios."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ GIGA_OPERATIONS_PER_TOKEN = 2 * 0.4404
 
 
 def tokens(request: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the tokens that no cache can know before the request, and those of all whole prompts."""
+    """Return the number of tokens that cannot be cached before the request, and that of all whole prompts."""
     documents = sum(map(len, request["documents_ids"]))
     new_prefix = len(request["prefix"]) - request["instruction_tokens"]
     return documents + new_prefix, documents + len(request["prefix"]) * len(request["documents_ids"])
@@ -51,5 +51,5 @@ def summarize(
 
 
 def paired_ratio(slower: Sequence[Answer], faster: Sequence[Answer]) -> float:
-    """Return the median over rounds of the ratio within a round: both then had the same neighbours."""
+    """Return the median over rounds of the ratio within a round, where both ran under similar conditions."""
     return statistics.median(a.seconds / b.seconds for a, b in zip(slower, faster, strict=True))

@@ -1,4 +1,4 @@
-"""Timing of several ways beside each other."""
+"""Times several functions in turns."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 
 def medians(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Time each call in turn, after one round to warm up, so that a busy moment touches all alike."""
+    """Time the calls in turns, after one warm-up round, so that a busy moment affects all of them alike."""
     times: list[list[float]] = [[] for _ in calls]
     for round_ in range(repeats + 1):
         for call, spent in zip(calls, times, strict=True):

@@ -1,4 +1,4 @@
-"""The requests that all engines answer, as texts for ours and as token ids for peers: the same tokens for each."""
+"""The requests of all engines, as texts for ours and as token ids for peers, with the same tokens."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from onnxrank.text.prompt import PromptEncoder
 
 # The prompt adds 3 tokens to the query and 9 to a document.
 QUERY_TOKENS = 14 - 3
-# Name: documents, and tokens of each on average (from 0.7 to 1.3 of it).
+# Documents, and the average number of tokens of each (a document has 0.7 to 1.3 times as many).
 W1, W2, W3 = (50, 24), (20, 120), (100, 60)
 LONG_DOCUMENT = 8192 - 60 - 14 - 9
 
 
 def write_workloads(path: Path, sizes: Mapping[str, tuple[int, int]], tokenizer: Path, prompt: Prompt) -> None:
-    """Write requests by name: `query` and `documents` as texts; `prefix`, which all documents share, and
-    `documents_ids` as token ids, of which prompts are the concatenations; the first `instruction_tokens` of the prefix
-    are the same in every request."""
+    """Write requests by name: `query` and `documents` as texts; as token ids, `prefix`, which all documents have, and
+    `documents_ids`, which follow it in the prompts. The first `instruction_tokens` of the prefix are the same in every
+    request."""
     encoder = PromptEncoder(tokenizer, prompt, 1 << 16)
     words = _words(tokenizer)
     requests: dict[str, dict[str, Any]] = {}
@@ -43,7 +43,7 @@ def write_workloads(path: Path, sizes: Mapping[str, tuple[int, int]], tokenizer:
 
 
 def _words(tokenizer: Path) -> list[str]:
-    """Words that are one token each after a space."""
+    """Return words that are one token each after a space."""
     vocabulary = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
     candidates = [piece[1:] for piece in vocabulary if piece[0] == "Ġ" and piece[1:].isascii() and piece[1:].islower()]
     return [word for word in candidates if word.isalpha() and 4 <= len(word) <= 8]

@@ -39,7 +39,7 @@ def _only(help_: str) -> object:
 def export_model(
     source: Annotated[str | None, typer.Argument(help="Alias, hub id (owner/name) or checkpoint folder.")] = None,
     family: Annotated[
-        str | None, typer.Option(help=f"{', '.join(FAMILIES)}; found from the checkpoint where that is certain.")
+        str | None, typer.Option(help=f"{', '.join(FAMILIES)}; detected from the checkpoint if that is certain.")
     ] = None,
     variant: Annotated[
         list[str] | None,
@@ -50,31 +50,31 @@ def export_model(
     int8: Annotated[bool, _flag("int8")] = False,
     q4: Annotated[bool, _flag("q4")] = False,
     q4f16: Annotated[bool, _flag("q4f16")] = False,
-    every: Annotated[bool, typer.Option("--all", help="all of these", rich_help_panel="Variants")] = False,
+    every: Annotated[bool, typer.Option("--all", help="all variants", rich_help_panel="Variants")] = False,
     out: Annotated[Path | None, typer.Option(help="Artifact folder; artifacts/NAME by default.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
     head: Annotated[
-        str, typer.Option(help="score: a graph that gives the score. lm: full vocabulary and KV cache.")
+        str, typer.Option(help="score: a graph whose output is the score. lm: full vocabulary and KV cache.")
     ] = "score",
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of the longest prompt.")] = None,
-    activation: Annotated[str | None, _only("sigmoid or identity; as the checkpoint says by default.")] = None,
-    layers: Annotated[int | None, _only("mmbert-rerank: export this exit alone.")] = None,
-    dim: Annotated[int | None, _only("mmbert-rerank: export this width alone.")] = None,
+    activation: Annotated[str | None, _only("sigmoid or identity; the checkpoint's own by default.")] = None,
+    layers: Annotated[int | None, _only("mmbert-rerank: export only this exit.")] = None,
+    dim: Annotated[int | None, _only("mmbert-rerank: export only this width.")] = None,
     query_length: Annotated[int | None, _only("colbert: tokens of a query.")] = None,
     document_length: Annotated[int | None, _only("colbert: tokens of a document.")] = None,
     masked_row: Annotated[
-        str | None, _only("colbert: mean (transformers 4) or zero (5), for expansion tokens that see nothing.")
+        str | None, _only("colbert: mean (transformers 4) or zero (5), for expansion tokens that see no other.")
     ] = None,
     pair_template: Annotated[str | None, _only("matrix-v6-reranker: text with {query} and {document}.")] = None,
     document_template: Annotated[
-        str | None, _only("matrix-v6-reranker: a document of fields, {name} and {description} for example.")
+        str | None, _only("matrix-v6-reranker: text of a document with fields, such as {name}: {description}.")
     ] = None,
-    pooling: Annotated[str | None, _only("matrix-v6-reranker: last, where config.json does not say so.")] = None,
+    pooling: Annotated[str | None, _only("matrix-v6-reranker: last, if config.json does not say so.")] = None,
     backbone_config: Annotated[
-        str | None, _only("matrix-v6-reranker: the body's config.json, its folder or hub id.")
+        str | None, _only("matrix-v6-reranker: config.json of the body: file, folder or hub id.")
     ] = None,
     proof_length: Annotated[
-        int, typer.Option(min=1, help="Tokens of the longest text the proof scores; more takes longer.")
+        int, typer.Option(min=1, help="Tokens of the longest text that the proof scores; more takes longer.")
     ] = 512,
     block_size: Annotated[int, typer.Option(help="q4: weights that share a scale, 16 to 256.")] = 32,
     method: Annotated[str, typer.Option(help=f"q4: {', '.join(METHODS)}.")] = "rtn",
@@ -82,15 +82,15 @@ def export_model(
     scripts: Annotated[
         str | None,
         typer.Option(
-            help="Keep only the vocabulary of these scripts, Latin or Latin,Greek for example: a smaller download. "
-            "Texts in others fall back to bytes or unknown tokens, and score worse."
+            help="Keep only the vocabulary of these scripts, such as Latin or Latin,Greek, for a smaller download. "
+            "Texts in other scripts fall back to bytes or unknown tokens, and score worse."
         ),
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List aliases and families.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Turn a reranker checkpoint into a folder of ONNX graphs that are proven to score like PyTorch.
+    """Export a reranker checkpoint to a folder of ONNX graphs, and check that they score like PyTorch.
 
     `export-model demo --q4`
 

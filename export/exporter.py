@@ -1,4 +1,4 @@
-"""The way from a checkpoint to an artifact: oracle first, then graphs, then the proof, then the manifest."""
+"""Exports a checkpoint to an artifact: first the oracle's scores, then graphs, proof and manifest."""
 
 import json
 import platform
@@ -33,15 +33,15 @@ from onnxrank.export.proof.oracle import record
 from onnxrank.export.proof.token_ids import with_fitting_prompt
 from onnxrank.proof.verification import check_gates, runs_of, verify_variant
 
-# progress(label, total) gives a function that reports how many more are done.
+# progress(label, total) returns a function that reports how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One export, once the checkpoint and the options are known to fit each other.
+    """One export whose checkpoint and options have been checked against each other.
 
-    vocabulary: the part of the tokens to keep; None for all.
+    vocabulary: the tokens to keep; None for all.
     """
 
     source: CheckpointSource
@@ -58,8 +58,8 @@ def export(
 ) -> Manifest:
     """Write the artifact folder `out` and return its manifest.
 
-    source: from `locate`. family: its name, or None for the one the source is known by or the checkpoint shows.
-    Raises a RerankError; then `out` is as it was before.
+    source: from `locate`. family: its name, or None to take the alias's family or detect it from the checkpoint.
+    Raises a RerankError and then leaves `out` unchanged.
     """
     with staged(out, force=force) as folder:
         job = prepare(source, family, options)
@@ -74,14 +74,14 @@ def export(
 
 
 def prepare(source: CheckpointSource, family: str | None, options: Options) -> Job:
-    """Read and check all that can be checked before PyTorch's minutes. Raises a RerankError."""
+    """Check everything that can be checked before PyTorch runs, which takes minutes. Raises a RerankError."""
     checkpoint = Checkpoint.open(source.folder)
     chosen = find_family(family or source.family, checkpoint)
     check_options(chosen, options.family)
     tokenizer = read_tokenizer(source.folder)
     plan = chosen.plan(checkpoint, tokenizer, options.family)
     if options.head == "lm" and plan.graphs.vocabulary is None:
-        raise InputError(f"--head lm is for causal language models, and family {chosen.name} is none.")
+        raise InputError(f"--head lm is for causal language models, and family {chosen.name} is not one.")
     vocabulary: Vocabulary | None = None
     if options.scripts:
         if options.head == "lm":
@@ -89,7 +89,7 @@ def prepare(source: CheckpointSource, family: str | None, options: Options) -> J
         vocabulary = Vocabulary.of(checkpoint, plan.scoring, options.scripts)
         plan = replace(plan, scoring=vocabulary.scoring(plan.scoring))
     if not plan.traced:
-        # Weights stay unread, so this only checks the config and every tensor's shape.
+        # This reads no weights; it checks the configuration and every tensor's shape.
         for build in (plan.graphs.padded, *plan.graphs.exits.values()):
             build()
     return Job(
@@ -108,7 +108,7 @@ def write_texts(job: Job, folder: Path) -> None:
     for name in (TOKENIZER, "special_tokens_map.json", "chat_template.jinja"):
         if (job.source.folder / name).is_file():
             shutil.copyfile(job.source.folder / name, folder / name)
-    # Other loaders of this folder cut texts by model_max_length, and the graph has no positions beyond max_length.
+    # Other loaders truncate to model_max_length, and the graph has no positions beyond max_length.
     content = {**settings(job.checkpoint), "model_max_length": job.plan.scoring.max_length}
     if job.vocabulary:
         content = job.vocabulary.renumber(content)
@@ -119,7 +119,7 @@ def write_texts(job: Job, folder: Path) -> None:
 
 
 def record_golden(job: Job, folder: Path, progress: Progress) -> Golden:
-    """Write and return PyTorch's scores of the untouched checkpoint: before anything is built."""
+    """Write and return PyTorch's scores of the unmodified checkpoint, before any graph is built."""
     max_length = job.plan.scoring.max_length
     pairs = golden_pairs(
         job.tokenizer,
@@ -158,7 +158,7 @@ def empty_manifest(job: Job) -> Manifest:
 
 
 def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progress: Progress) -> Artifact:
-    """Build, save, prove and evaluate one variant; return the artifact with it."""
+    """Build, save, verify and evaluate one variant; return the artifact with it."""
     with progress(f"writing {name}", 1) as done:
         variant = write_variant(artifact.folder, name, job.plan.graphs, job.options, job.vocabulary)
         done(1)
@@ -179,7 +179,7 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
 
 
 def finish(job: Job, artifact: Artifact) -> None:
-    """Write the card, what other devices are compared with, then the manifest with the hash of every file."""
+    """Write the card, device_check.json, and then the manifest with the hash of every file."""
     config = job.checkpoint.config
     if job.vocabulary:
         config = job.vocabulary.renumber(config)
@@ -190,7 +190,7 @@ def finish(job: Job, artifact: Artifact) -> None:
 
 
 def with_files(artifact: Artifact) -> Artifact:
-    """Return the artifact with the size and hash of every file; each is read for it once."""
+    """Return the artifact with the size and hash of every file; each file is hashed once."""
     known = artifact.manifest.files
     paths = sorted(p for p in artifact.folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     files = {}

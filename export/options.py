@@ -1,4 +1,4 @@
-"""What can be asked of an export."""
+"""The options of an export."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,13 +10,13 @@ Setting = str | int | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyOptions:
-    """What only some families take; None means: as the checkpoint says.
+    """Options that only some families take; None means that the checkpoint decides.
 
     pair_template: text of a pair, with {query} and {document}. document_template: text of a document with fields.
-    activation: "sigmoid" or "identity". pooling: "last". backbone_config: the config.json of a body, its folder or hub
-    id.
+    activation: "sigmoid" or "identity". pooling: "last". backbone_config: the body's config.json, a file, folder or
+    hub id.
     layers, dim: the one exit and width of a matryoshka model to export. query_length, document_length: tokens.
-    masked_row: "mean" or "zero", what a query's expansion token gets that sees nothing in a sliding layer.
+    masked_row: "mean" or "zero", the attention output of an expansion token that sees no other in a sliding layer.
     """
 
     max_length: int | None = None
@@ -37,17 +37,17 @@ class FamilyOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Setting]) -> "FamilyOptions":
-        """The inverse of `given`; options of other releases are left out."""
+        """The inverse of `given`; it ignores options of other releases."""
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]  # as written
+        return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to export. head: "score" for a graph that gives the score, "lm" for the full vocabulary with KV cache.
+    """What to export. head: "score" for a graph whose output is the score, "lm" for the full vocabulary with KV cache.
 
-    proof_length: tokens of the longest text that the proof scores. block_size, method and embedding_bits are q4's.
-    scripts: those whose tokens the vocabulary keeps, by Unicode's names; none means all.
+    proof_length: tokens of the longest text that the proof scores. block_size, method, embedding_bits: for q4.
+    scripts: Unicode's names of the scripts whose tokens are kept; empty means all.
     """
 
     variants: Sequence[str] = ("q4",)
@@ -60,6 +60,6 @@ class Options:
     family: FamilyOptions = FamilyOptions()
 
     def recorded(self) -> dict[str, Setting]:
-        """Return what the manifest says: the family's options, and the scripts."""
+        """Return what the manifest records: the family's options and the scripts."""
         scripts: dict[str, Setting] = {"scripts": ",".join(self.scripts)} if self.scripts else {}
         return {**self.family.given(), **scripts}

@@ -1,1 +1,1 @@
-"""Passes that turn a float32 graph into a smaller one. Each works on any onnx_ir model, in place."""
+"""Passes that quantize a float32 graph. Each works in place on any onnx_ir model."""

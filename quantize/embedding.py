@@ -1,6 +1,6 @@
-"""Row-wise int8 embedding tables: one scale per token, in plain ops that run everywhere.
+"""Quantizes embedding tables row by row: one scale per token, in standard operators that run everywhere.
 
-Left in float32, the table alone is 621 MB of Qwen3-Reranker-0.6B.
+In float32 the table of Qwen3-Reranker-0.6B alone takes 621 MB.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ BLOCK_SIZE = 32
 def quantize_embeddings(model: ir.Model, bits: int = 8) -> int:
     """Quantize every Gather from a constant float table, in place; return how many there were.
 
-    bits: 8 or 4, of the largest table, the tokens', where whole blocks make up its rows. Others have 8.
+    bits: 8 or 4, for the largest table, which is the tokens', if its rows consist of whole blocks. Other tables get 8.
     """
     gathers = list(embedding_gathers(model))
     largest = max((found.shape[0] for found in gathers), default=0)
@@ -51,7 +51,7 @@ def _gather_rows(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
 
 
 def _gather_blocks(model: ir.Model, found: WeightedNode) -> list[ir.Node]:
-    """Gather bytes, then the two numbers that a byte stands for: WebGPU has no operators on bits."""
+    """Gather bytes, then look up the two numbers in each byte, because WebGPU has no bitwise operators."""
     name, (tokens, width), ids = found.name, found.shape, found.node.inputs[1]
     blocks = width // BLOCK_SIZE
     result = SharedResult(lambda: quantize_blocks(found.values()), readers=2)
@@ -86,7 +86,7 @@ def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
     """Return int8 [rows, n] and scales [rows, 1] of a table: symmetric, abs-max over each row."""
     quantized = np.empty(table.shape, np.int8)
     scales = np.empty((len(table), 1), np.float32)
-    # In slices: whole-table temporaries would need several times the largest tensor's memory.
+    # In slices, because temporaries for the whole table would need several times its memory.
     for start in range(0, len(table), SLICE_ROWS):
         rows = table[start : start + SLICE_ROWS]
         scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
@@ -97,7 +97,7 @@ def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
 
 
 def quantize_blocks(table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return a table's 4-bit numbers, two a byte and low half first, [rows, bytes], and scales [rows, blocks, 1]:
+    """Return a table's 4-bit numbers, two per byte, low half first, [rows, bytes], and scales [rows, blocks, 1]:
     symmetric, over BLOCK_SIZE columns each."""
     parts = [
         METHODS["rtn"].quantize(table[start : start + SLICE_ROWS].T, BLOCK_SIZE)

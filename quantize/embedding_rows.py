@@ -1,4 +1,4 @@
-"""Embedding tables with fewer rows, for a vocabulary with fewer tokens."""
+"""Removes rows of embedding tables, for a vocabulary with fewer tokens."""
 
 from functools import partial
 
@@ -10,10 +10,10 @@ from onnxrank.quantize.weights import embedding_gathers, lazy
 
 
 def keep_rows(model: ir.Model, rows: NDArray[np.int64]) -> int:
-    """Keep these rows alone, int64 [kept] in ascending order, of every table that `input_ids` chooses from, in place;
-    return how many tables there were.
+    """Keep only these rows, int64 [kept] ascending, of every table that `input_ids` indexes, in place; return how many
+    tables there were.
 
-    A table that is too small for them, or that other nodes read too, is none of the vocabulary's.
+    A table that is too small, or that other nodes read too, is skipped, because it is not the vocabulary's.
     """
     count = 0
     for found in embedding_gathers(model):

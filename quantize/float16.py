@@ -18,7 +18,7 @@ from onnxrank.quantize.weights import (
 
 HALF_OPS = {"MatMul", "GroupQueryAttention", "MultiHeadAttention", "QuickGelu", "RotaryEmbedding"}
 WHOLE_OPS = {"SkipSimplifiedLayerNormalization", "SkipLayerNormalization", "LayerNormalization"}
-# Whose outputs have a type of their own. All others compute in whatever float type their first float input has.
+# Operators whose output type is fixed. All others compute in the type of their first float input.
 TYPED_OPS = {
     "Shape": ir.DataType.INT64, "ArgMax": ir.DataType.INT64, "Equal": ir.DataType.BOOL, "Or": ir.DataType.BOOL,
     "And": ir.DataType.BOOL, "Not": ir.DataType.BOOL, "LessOrEqual": ir.DataType.BOOL,
@@ -31,7 +31,7 @@ FLOAT, FLOAT16 = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
 
 def convert_float16(model: ir.Model, *, exclude: str | None = None) -> tuple[str, ...]:
-    """Convert the graph in place, but for the MatMuls whose weight has a name that starts with `exclude`.
+    """Convert the graph in place, except MatMuls whose weight name starts with `exclude`.
 
     Returns what was kept in float32. Inputs and outputs of a KV cache become float16, `logits` stays float32.
     """
@@ -58,7 +58,7 @@ def convert_float16(model: ir.Model, *, exclude: str | None = None) -> tuple[str
 
 
 class _Converter:
-    """Keeps each value's type up to date, and casts where two types meet."""
+    """Tracks each value's type, and inserts casts between types."""
 
     def __init__(self, model: ir.Model) -> None:
         self._model = model
@@ -73,7 +73,7 @@ class _Converter:
         return self._dtypes.get(value, value.dtype)
 
     def embed(self, found: WeightedNode) -> None:
-        """Store an embedding table as float16; the residual stream that starts there is float32."""
+        """Store an embedding table as float16; the residual stream after it is float32."""
         found.node.replace_input_with(0, self._half(found.weight))
         output = found.node.outputs[0]
         cast = ir.node("Cast", [output], {"to": FLOAT}, name=f"{output.name}.float32")
@@ -83,7 +83,7 @@ class _Converter:
         self._model.graph.insert_after(found.node, cast)
 
     def convert(self, node: ir.Node, dtype: ir.DataType) -> None:
-        """Make every float input of `node`, and so its outputs, `dtype`."""
+        """Convert every float input of `node`, and so its outputs, to `dtype`."""
         for i, value in enumerate(node.inputs):
             if value is not None and self.dtype(value) in (FLOAT, FLOAT16) and self.dtype(value) != dtype:
                 node.replace_input_with(i, self._as(value, dtype, node))
@@ -91,12 +91,12 @@ class _Converter:
             self._dtypes[output] = dtype
 
     def float_type(self, node: ir.Node) -> ir.DataType | None:
-        """The type of the first float input."""
+        """Return the type of the first float input."""
         types = (self.dtype(value) for value in node.inputs)
         return next((dtype for dtype in types if dtype in (FLOAT, FLOAT16)), None)
 
     def note(self, node: ir.Node, dtype: ir.DataType | None) -> None:
-        """Record the type of a node that is left as it is."""
+        """Record the output type of an unchanged node."""
         if dtype is not None:
             for output in node.outputs:
                 self._dtypes[output] = dtype
@@ -133,7 +133,7 @@ class _Converter:
         return self._casts[value, dtype]
 
     def _half(self, value: ir.Value) -> ir.Value:
-        """A float16 twin of a weight: another node may read the weight itself."""
+        """Return a float16 copy of a weight, because other nodes may read the weight itself."""
         tensor, name = value.const_value, f"{value.name}{HALF_SUFFIX}"
         assert tensor is not None
         half = lazy(name, FLOAT16, static_shape(tensor), lambda: tensor.numpy().astype(np.float16))

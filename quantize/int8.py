@@ -1,6 +1,6 @@
 """Dynamic int8: one activation scale per token, one weight scale per output channel.
 
-The usual dynamic quantization takes one activation scale over the whole batch, so that a document's score depends
+The usual dynamic quantization has one activation scale for the whole batch, which makes a document's score depend
 on its neighbours. Activations are unsigned with zero point 128, because x86 multiplies unsigned by signed bytes.
 """
 
@@ -30,7 +30,7 @@ Weights = Callable[[WeightedNode], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
 
 def stored(found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
-    """Return the weight in int8 [K, N] and its scales, float32 [N], to be computed when they are saved."""
+    """Return the weight in int8 [K, N] and its scales, float32 [N]; both are computed when they are saved."""
     name, (rows, columns) = found.name, found.shape
     result = SharedResult(lambda: quantize_channels(found.values()), readers=2)
     values = lazy(f"{name}.int8", ir.DataType.INT8, (rows, columns), lambda: result.read()[0])
@@ -40,14 +40,14 @@ def stored(found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
 def quantize_int8(model: ir.Model, *, exclude: str | None = None, weights: Weights = stored) -> int:
     """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
 
-    weights: gives the int8 tensor [K, N] of a weight and its scales, float32 [N].
+    weights: returns the int8 tensor [K, N] of a weight and its scales, float32 [N].
     """
     tokens: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
     count = 0
     for found in constant_matmuls(model, exclude):
         x = found.node.inputs[0]
         assert x is not None
-        # Matrices that read the same activation share its quantization.
+        # An activation that several matrices read is quantized once.
         if x not in tokens:
             tokens[x] = _quantize_tokens(model, found.node, x)
         replace(model, found.node, _multiply(model, found, weights(found), *tokens[x]))
@@ -63,7 +63,7 @@ def quantize_channels(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], ND
 
 
 def _quantize_tokens(model: ir.Model, before: ir.Node, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Insert the nodes that give uint8 x and its scale, [..., 1], in front of `before`."""
+    """Insert nodes before `before` that compute uint8 x and its scale, [..., 1]."""
     axis = initializer(model, "last_axis", ir.tensor(np.array([-1], np.int64), name="last_axis"))
     smallest = scalar(model, "smallest_absmax", SMALLEST_ABSMAX, ir.DataType.FLOAT)
     per_step = scalar(model, "one_127th", 1 / 127, ir.DataType.FLOAT)
@@ -73,7 +73,7 @@ def _quantize_tokens(model: ir.Model, before: ir.Node, x: ir.Value) -> tuple[ir.
     bounded = ir.node("Max", [largest.outputs[0], smallest])
     scale = ir.node("Mul", [bounded.outputs[0], per_step])
     scaled = ir.node("Div", [x, scale.outputs[0]])
-    # Scaling first keeps this a per-tensor QuantizeLinear, which is twice as fast as the blocked one.
+    # With x already scaled, a per-tensor QuantizeLinear is enough, which is twice as fast as the blocked one.
     quantized = ir.node("QuantizeLinear", [scaled.outputs[0], one, zero_point])
     nodes = [absolute, largest, bounded, scale, scaled, quantized]
     for node, part in zip(nodes, ("abs", "absmax", "bounded", "scale", "scaled", "uint8"), strict=True):

@@ -1,4 +1,4 @@
-"""Ways to choose 4-bit values for blocks of a weight, each as ONNX Runtime implements it."""
+"""Methods that choose 4-bit values for blocks of a weight, as ONNX Runtime implements them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """A [K, N] matrix as MatMulNBits wants it.
+    """A [K, N] matrix in the layout of MatMulNBits.
 
     packed: uint8 [N, blocks, block_size / 2], low half first. scales: float32 [N, blocks].
-    zero_points: uint8 packed [N, ceil(blocks / 2)], float32 [N, blocks], or empty where all are 8.
+    zero_points: uint8 packed [N, ceil(blocks / 2)], float32 [N, blocks], or empty if all are 8.
     """
 
     packed: NDArray[np.uint8]
@@ -23,14 +23,14 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """`zero_points` is the kind that `quantize` gives: None, "uint8" or "float"."""
+    """zero_points: the kind that `quantize` returns: None, "uint8" or "float"."""
 
     quantize: Callable[[NDArray[np.float32], int], Blocks]
     zero_points: str | None
 
 
 def round_to_nearest(weight: NDArray[np.float32], block_size: int) -> Blocks:
-    """Symmetric, the extreme value of each block mapped to -8: the most accurate of the symmetric ways."""
+    """Symmetric; each block's value of largest magnitude maps to -8, the most accurate symmetric method."""
     from onnxruntime.quantization.matmul_nbits_quantizer import (
         DefaultWeightOnlyQuantConfig,
         DefaultWeightOnlyQuantizer,
@@ -43,11 +43,11 @@ def round_to_nearest(weight: NDArray[np.float32], block_size: int) -> Blocks:
 
 
 def k_quant(weight: NDArray[np.float32], block_size: int) -> Blocks:
-    """Asymmetric, scale and minimum searched to lessen a weighted error, as llama.cpp's k-quants."""
+    """Asymmetric; scale and minimum are searched to reduce a weighted error, as in llama.cpp's k-quants."""
     from onnxruntime.quantization.neural_compressor.weight_only import quant_tensor_k_quant_cpu
 
     rows = _pad_rows(weight.T, block_size)
-    # A constant block divides by zero inside; its values come out right all the same.
+    # The function divides by zero for a constant block, but its values are still correct.
     with np.errstate(divide="ignore", invalid="ignore"):
         values, scales, zero_points = quant_tensor_k_quant_cpu(rows, 4, block_size)
     shape = len(rows), -1

@@ -1,6 +1,6 @@
 """4-bit weights: MatMulNBits, one scale per block of a column, float activations.
 
-q/k/v and gate/up stay separate nodes: WebGPU fuses them only so.
+q/k/v and gate/up stay separate nodes, because WebGPU fuses only those.
 """
 
 import onnx_ir as ir
@@ -18,7 +18,7 @@ from onnxrank.quantize.weights import (
     small_floats,
 )
 
-# 4 means int8 arithmetic inside the kernel, the fast path on CPUs and WebGPU.
+# Level 4 means int8 arithmetic inside the kernel, which is the fast path on CPUs and WebGPU.
 ACCURACY_LEVEL = 4
 
 

@@ -1,8 +1,9 @@
-"""4-bit weights at int8's speed on CPUs: they are requantized to int8 when the session is made.
+"""4-bit weights at int8's speed on CPUs: they are requantized to int8 when the session is created.
 
-MatMulNBits is at its best with one token; over the many tokens of a prompt it reaches a third of int8's speed. So the
-prefix graph multiplies as int8's does, by external initializers that stand in no file: the requantize graph computes
-them from the 4-bit weights. Each value is then off by at most 1/254 of the largest in its column.
+MatMulNBits is optimised for one token; with the many tokens of a prompt it reaches a third of int8's speed. So the
+prefix graph multiplies in int8, like that of the int8 variant, and its weights are external initializers that are in no
+file: the requantize graph computes them from the 4-bit weights. The error of a value is at most 1/254 of the largest
+magnitude in its column.
 """
 
 import math
@@ -17,14 +18,14 @@ from onnxrank.engine.requantized import ALIGNED
 from onnxrank.quantize.int8 import SMALLEST_ABSMAX, quantize_int8
 from onnxrank.quantize.weights import MICROSOFT, WeightedNode, static_shape
 
-# Where the prefix graph says that its int8 weights are. There is no such file: the session is handed them, by name or,
-# in JavaScript, as the file's content.
+# The external file that the prefix graph names for its int8 weights. It does not exist: the session gets the weights
+# by name or, in JavaScript, as the file's content.
 LOCATION = "requantized_at_load"
 
 
 def quantize_requantized(model: ir.Model, *, exclude: str | None = None) -> int:
-    """Quantize every MatMul with a constant [K, N] weight as `quantize_int8` does, in place, for weights that the
-    graph of `requantize_graph` will give; return how many there were."""
+    """Quantize every MatMul with a constant [K, N] weight as `quantize_int8` does, in place, but leave the weights to
+    the graph of `requantize_graph`; return how many there were."""
     count = quantize_int8(model, exclude=exclude, weights=_external)
     offset = 0
     for name, value in sorted(model.graph.initializers.items()):
@@ -36,8 +37,8 @@ def quantize_requantized(model: ir.Model, *, exclude: str | None = None) -> int:
 
 
 def requantize_graph(model: ir.Model) -> ir.Model:
-    """Return the graph without inputs that gives, for each matrix of a saved 4-bit model, int8 [K, N] and its scales,
-    float32 [N], under the names that `quantize_requantized` gave them, and in the order of its offsets."""
+    """Return a graph without inputs whose outputs are, for each matrix of a saved 4-bit model, int8 [K, N] and its
+    scales, float32 [N], with the names that `quantize_requantized` gave them, in the order of its offsets."""
     requantizer = _Requantizer()
     for node in model.graph.all_nodes():
         if node.op_type == "MatMulNBits" and node.domain == MICROSOFT:
@@ -46,7 +47,7 @@ def requantize_graph(model: ir.Model) -> ir.Model:
 
 
 def computed_at_load(tensor: ir.TensorProtocol) -> bool:
-    """Whether a weight has no values to be saved."""
+    """Whether a weight is computed at load and so has no values to save."""
     return isinstance(tensor, ir.ExternalTensor) and tensor.location == LOCATION
 
 
@@ -70,7 +71,7 @@ def _scales(name: str) -> str:
 
 
 class _Requantizer:
-    """Appends the requantization of one matrix after the other."""
+    """Appends the requantization of matrices, one at a time."""
 
     def __init__(self) -> None:
         self._tape = Tape()
@@ -110,7 +111,7 @@ class _Requantizer:
         self._output(scales, _scales(name), ir.DataType.FLOAT, [columns])
 
     def model(self, like: ir.Model) -> ir.Model:
-        """Return the finished graph, of the same opsets as `like`."""
+        """Return the finished graph, with the opsets of `like`."""
         graph = ir.Graph(
             [],
             sorted(self._outputs, key=lambda output: str(output.name)),
@@ -122,14 +123,14 @@ class _Requantizer:
         return ir.Model(graph, ir_version=like.ir_version, producer_name=like.producer_name)
 
     def _float(self, value: ir.Value) -> ir.Value:
-        """A float16 constant, which the 4-bit graph reads through a cast, as float32."""
+        """Return a constant as float32; the 4-bit graph stores it as float16 and casts it."""
         cast = value.producer()
         stored = cast.inputs[0] if cast else value
         assert stored is not None and stored.const_value is not None
         return self._tape.op("Cast", [self._initializer(stored.const_value)], {"to": ir.DataType.FLOAT})
 
     def _points(self, value: ir.Value, blocks: int) -> ir.Value:
-        """Zero points, as float32 [columns, blocks]."""
+        """Return zero points as float32 [columns, blocks]."""
         if value.producer():
             return self._float(value)
         assert value.const_value is not None
@@ -142,7 +143,7 @@ class _Requantizer:
         return self._tape.op("Slice", [found, *ends])
 
     def _middle(self, columns: int, blocks: int) -> ir.Value:
-        """The zero point 8 for every block."""
+        """Return the zero point 8 for every block."""
         eights = np.full(-(-columns * blocks // 2), 0x88, np.uint8)
         return self._initializer(_four_bit(eights, [columns, blocks], f"middle_{columns}_{blocks}"))
 
@@ -162,7 +163,7 @@ class _Requantizer:
 
 
 def _as_four_bit(value: ir.Value, shape: list[int]) -> ir.TensorProtocol:
-    """The same bytes, two values in each: MatMulNBits and UINT4 both put the first in the low half."""
+    """Return the same bytes as UINT4: like MatMulNBits, it has two values per byte, the first in the low half."""
     stored = value.const_value
     assert stored is not None
     if isinstance(stored, ir.ExternalTensor):

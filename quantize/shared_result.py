@@ -1,4 +1,4 @@
-"""One computed result that several lazy tensors read in turn."""
+"""A computed result that several lazy tensors read."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,8 +9,8 @@ T = TypeVar("T")
 class SharedResult(Generic[T]):
     """Calls `make` at the first read and forgets the result after the last of `readers` reads.
 
-    The tensors of one quantized matrix are saved one after the other: this computes them together, and memory
-    stays at one matrix.
+    The tensors of one quantized matrix are saved one after the other; this computes them once and keeps only one
+    matrix in memory.
     """
 
     def __init__(self, make: Callable[[], T], *, readers: int) -> None:

@@ -22,8 +22,8 @@ def apply_precision(
 ) -> tuple[str, ...]:
     """Turn a float32 graph into one of another precision, in place; return what float16 kept in float32.
 
-    Weights whose name starts with `exclude` are left alone. block_size, method and embedding_bits are for 4-bit
-    weights. prefix_graph: whether it is the prefix graph, whose smaller weights are requantized to int8 at load.
+    Weights whose name starts with `exclude` are not changed. block_size, method and embedding_bits are for 4-bit
+    weights. prefix_graph: whether it is the prefix graph, whose 4-bit weights are requantized to int8 at load.
     """
     kept = convert_float16(model, exclude=exclude) if precision.float16 else ()
     if precision.weight_bits == 8:

@@ -36,7 +36,7 @@ class WeightedNode:
 
 
 def constant_matmuls(model: ir.Model, exclude: str | None) -> Iterator[WeightedNode]:
-    """Yield `MatMul(x, constant [K, N])`, but for weights whose name starts with `exclude`."""
+    """Yield `MatMul(x, constant [K, N])`, except for weights whose name starts with `exclude`."""
     for node in list(model.graph):
         if node.op_type == "MatMul" and node.domain == "":
             weight = node.inputs[1]
@@ -65,7 +65,7 @@ def lazy(name: str, dtype: ir.DataType, shape: tuple[int, ...], make: Callable[[
 
 
 def initializer(model: ir.Model, name: str, tensor: ir.TensorProtocol) -> ir.Value:
-    """Return the initializer called `name`, which is made from `tensor` if it does not exist yet."""
+    """Return the initializer called `name`; create it from `tensor` if it does not exist yet."""
     if name not in model.graph.initializers:
         value = ir.Value(
             name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(static_shape(tensor)), const_value=tensor
@@ -82,7 +82,7 @@ def small_floats(
     shape: tuple[int, ...],
     make: Callable[[], NDArray[Any]],
 ) -> ir.Value:
-    """A float constant stored as float16 for size; where float32 is wanted, the session folds a cast at load."""
+    """Return a float constant that is stored as float16 to save space; a cast to float32 is folded at load."""
     stored = initializer(model, name, lazy(name, ir.DataType.FLOAT16, shape, lambda: make().astype(np.float16)))
     if dtype == ir.DataType.FLOAT16:
         return stored
@@ -98,7 +98,7 @@ def scalar(model: ir.Model, name: str, value: float, dtype: ir.DataType) -> ir.V
 
 
 def replace(model: ir.Model, old: ir.Node, new: list[ir.Node]) -> None:
-    """Put the nodes `new`, the last of which gives old's output, in the place of `old`."""
+    """Replace `old` by the nodes `new`, the last of which has the output of `old`."""
     before, after = old.outputs[0], new[-1].outputs[0]
     after.name, after.type, after.shape = before.name, before.type, before.shape
     if before.is_graph_output():
@@ -111,7 +111,7 @@ def replace(model: ir.Model, old: ir.Node, new: list[ir.Node]) -> None:
 
 
 def drop_unused_weights(model: ir.Model) -> None:
-    """Remove initializers that no node reads any more."""
+    """Remove initializers that no node reads."""
     for name, value in list(model.graph.initializers.items()):
         if not value.uses():
             del model.graph.initializers[name]

@@ -1,7 +1,5 @@
 """Rerankers on ONNX Runtime, without torch: `Reranker(folder_or_hub_id).rank(query, documents)`."""
 
-from importlib.metadata import version
-
 from onnxrank.cascade import Cascade
 from onnxrank.embedder import Embedder
 from onnxrank.engine.maxsim import maxsim
@@ -18,8 +16,6 @@ from onnxrank.errors import (
 )
 from onnxrank.late_interaction import LateInteraction
 from onnxrank.reranker import Reranker
-
-__version__ = version("onnxrank")
 
 __all__ = [
     "ArtifactError",
@@ -38,3 +34,12 @@ __all__ = [
     "__version__",
     "maxsim",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up when it is asked for: that takes as long as a fifth of the whole import."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("onnxrank")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""`Cascade`: retrieve by one vector per document, then rerank the best; the corpus is embedded once and kept on disk.
+"""`Cascade`: retrieves by one vector per document, then reranks the best; an index on disk keeps the embedded corpus.
 
-The vectors lie in a flat faiss index, in float16: exact search, 2 kB a document at 1,024 dimensions.
+The vectors are in a flat faiss index, in float16: exact search, 2 kB per document at 1,024 dimensions.
 """
 
 import json
@@ -24,13 +24,13 @@ from onnxrank.text.documents import Document, check_texts, texts_of
 
 CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
 FORMAT = 1
-# Documents embedded before their vectors go into the index: bounds the memory of indexing.
+# Documents whose vectors are in memory before they go into the index; it bounds the memory of indexing.
 CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexCard:
-    """What an index on disk was made with; `retriever` is the artifact's source and variant."""
+    """How an index on disk was made; `retriever` is the artifact's source and variant."""
 
     format: int
     retriever: str
@@ -50,10 +50,10 @@ class Cascade:
         self._vectors: Any = None
 
     def index(self, corpus: Sequence[Document], *, show_progress_bar: bool | None = None) -> None:
-        """Embed a corpus, in the place of the one before. `corpus_id` in results is an index into it.
+        """Embed a corpus, which replaces any earlier one. `corpus_id` in results is an index into it.
 
-        Documents with fields become texts as the reranker reads them.
-        Raises InputError for an empty corpus or a document that is no text.
+        Documents with fields become texts by the reranker's template.
+        Raises InputError for an empty corpus or a document that is not a text.
         """
         texts = self._texts(corpus)
         if not texts:
@@ -102,14 +102,14 @@ class Cascade:
         ]
 
     def save(self, folder: str | Path) -> None:
-        """Write the index; an index that is already there is replaced in one rename.
+        """Write the index; an index that is already there is replaced only once the new one is complete.
 
         Raises OutputError if the folder holds something else, InputError without a corpus.
         """
         self._require_corpus()
         target = Path(folder)
         if target.exists() and not (target / CARD).is_file():
-            raise OutputError(f"{target} exists and is no index; choose another folder.")
+            raise OutputError(f"{target} exists and is not an index; choose another folder.")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
             made = Path(scratch) / "index"
@@ -129,16 +129,16 @@ class Cascade:
             shutil.move(made, target)
 
     def load(self, folder: str | Path) -> None:
-        """Read an index that `save` wrote, in the place of the corpus before.
+        """Read an index that `save` wrote; it replaces any earlier corpus.
 
-        Raises ArtifactError if it is none, is damaged, or was made with another retriever.
+        Raises ArtifactError if it is not an index, is damaged, or was made with another retriever.
         """
         source = Path(folder)
         try:
             card = read(IndexCard, json.loads((source / CARD).read_text(encoding="utf-8")))
             texts = [json.loads(line) for line in (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]]
         except (OSError, ValueError, SchemaError) as error:
-            raise ArtifactError(f"{source} is no index ({error}); make one with `onnxrank index`.") from error
+            raise ArtifactError(f"{source} is not an index ({error}); make one with `onnxrank index`.") from error
         if card.retriever != _identity(self.retriever):
             raise ArtifactError(
                 f"{source} was made with {card.retriever}, and this retriever is {_identity(self.retriever)}; "
@@ -146,7 +146,7 @@ class Cascade:
             )
         try:
             vectors = self._faiss.read_index(str(source / VECTORS))
-        except RuntimeError as error:  # faiss raises nothing finer
+        except RuntimeError as error:  # faiss raises no more specific error
             raise ArtifactError(f"{source / VECTORS} cannot be read; index the corpus again.") from error
         if not vectors.ntotal == len(texts) == card.documents or vectors.d != card.dim:
             raise ArtifactError(f"{source} is damaged: its files disagree; index the corpus again.")

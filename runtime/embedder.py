@@ -1,4 +1,4 @@
-"""`Embedder`: one vector per text, for the retrieval that comes before reranking."""
+"""`Embedder`: one vector per text, for retrieval before reranking."""
 
 from collections.abc import Sequence
 

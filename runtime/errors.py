@@ -2,15 +2,15 @@
 
     RerankError
     ├── InputError         a query, document or option that cannot be used
-    ├── ArtifactError      an exported folder that is incomplete, altered, or of a newer format
+    ├── ArtifactError      an exported folder that is incomplete, altered, or of another format
     ├── HubError           a repository that cannot be downloaded
     ├── CheckpointError    a checkpoint folder that is incomplete or damaged
-    ├── UnsupportedError   a checkpoint that is sound, but asks for something not implemented
+    ├── UnsupportedError   a sound checkpoint that needs something not implemented
     ├── OutputError        a place that cannot be written to
     ├── ParityError        an export that does not score like PyTorch
-    └── BackendError       ONNX Runtime, or the execution provider asked for, is not there
+    └── BackendError       ONNX Runtime, the requested execution provider, or another package is missing
 
-A message gives the value, the place and the remedy in one sentence. Anything else that escapes is a bug.
+A message gives the value, the place and the remedy in one sentence. Any other exception is a bug.
 """
 
 
@@ -23,7 +23,7 @@ class InputError(RerankError, ValueError):
 
 
 class ArtifactError(RerankError):
-    """An exported folder is incomplete, altered, or of a newer format."""
+    """An exported folder is incomplete, altered, or of another format."""
 
 
 class HubError(RerankError):
@@ -35,7 +35,7 @@ class CheckpointError(RerankError):
 
 
 class UnsupportedError(RerankError):
-    """A sound checkpoint asks for something that is not implemented."""
+    """A sound checkpoint needs something that is not implemented."""
 
 
 class OutputError(RerankError):
@@ -47,4 +47,4 @@ class ParityError(RerankError):
 
 
 class BackendError(RerankError):
-    """ONNX Runtime, or the execution provider asked for, is missing."""
+    """ONNX Runtime, the requested execution provider, or another package is missing."""

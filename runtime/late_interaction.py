@@ -1,4 +1,4 @@
-"""`LateInteraction`: a vector per token, and MaxSim between them; results as PyLate's `ColBERT.encode` gives them."""
+"""`LateInteraction`: a vector per token, compared by MaxSim; `encode` returns what PyLate's `encode` returns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from onnxrank.ranking import check_top_k, ranked
 from onnxrank.text.documents import check_texts
 from onnxrank.text_model import TextModel
 
-# Documents whose vectors are in memory at a time while ranking.
+# Documents whose vectors are in memory at the same time while ranking.
 CHUNK = 256
 
 
@@ -30,7 +30,7 @@ class LateInteraction(TextModel):
     ) -> list[NDArray[np.float32]]:
         """Return each text's L2-normalised vectors, float32 `[tokens, dim]`, in input order.
 
-        Queries have a vector for every token and expansion token, documents for those not on the skip list.
+        Queries have a vector for every token and expansion token, documents for every token not on the skip list.
         Raises InputError for texts that are not strings.
         """
         encoded = self._encode(texts, is_query, None, special_tokens)
@@ -47,10 +47,10 @@ class LateInteraction(TextModel):
         special_tokens: bool = False,
         show_progress_bar: bool | None = None,
     ) -> list[dict[str, Any]]:
-        """Return documents by falling MaxSim score, as dicts with `corpus_id`, `score`, `truncated`
+        """Return documents by descending MaxSim score, as dicts with `corpus_id`, `score`, `truncated`
         (whether its end was cut to fit) and, with `return_documents`, `text`. Equal scores keep their input order.
 
-        Where documents are embedded beforehand, `onnxrank.engine.maxsim` scores them.
+        To score documents that are already embedded, use `onnxrank.maxsim`.
         """
         check_top_k(top_k)
         check_texts(documents, "documents")

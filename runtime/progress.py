@@ -1,11 +1,11 @@
-"""Progress bars for work over two seconds; silent when standard error is no terminal."""
+"""Progress bars for work that takes more than two seconds; none if standard error is not a terminal."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Shorter work is over before a bar could be read.
+# Shorter work ends before anyone could read a bar.
 PATIENCE_SECONDS = 2.0
 
 
@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 2.0
 def progress(label: str, total: int, show: bool | None = None) -> Iterator[Callable[[int], None]]:
     """Yield a function that reports how many more of `total` are done.
 
-    `show` True or False decides; None shows a bar in a terminal once the work takes more than two seconds.
+    show: True or False, or None to show a bar if standard error is a terminal. A bar appears after two seconds.
     """
     if show is None:
         show = sys.stderr.isatty()

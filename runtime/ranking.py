@@ -1,4 +1,4 @@
-"""From scores to the ranked list that people get; the same for every model."""
+"""Turns scores into the ranked list that every model returns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def ranked(
 ) -> list[dict[str, Any]]:
     """Return dicts with `corpus_id` (index), `score`, `truncated` and, with `texts`, `text`, best first.
 
-    order_by: float32 [n], the logits, which differ where large ones all become the probability 1; equal ones keep
+    order_by: float32 [n], the logits, because large ones differ even where their sigmoid rounds to 1. Equal logits keep
     their input order.
     """
     hits: list[dict[str, Any]] = [

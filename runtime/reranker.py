@@ -1,4 +1,4 @@
-"""`Reranker`: scores (query, document) pairs with an exported artifact; method names as in CrossEncoder."""
+"""`Reranker`: scores (query, document) pairs with an exported artifact; its method names are CrossEncoder's."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Pair = tuple[str, Document]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Scores in input order, one entry a pair: `logits` and `scores` float32 [n], `truncated` bool [n],
+    """Scores in input order, one entry per pair: `logits` and `scores` float32 [n], `truncated` bool [n],
     `tokens` int64 [n] (the prompt's length after truncation)."""
 
     logits: NDArray[np.float32]
@@ -55,10 +55,11 @@ class Reranker:
         source: the folder that `export-model` wrote, a hub id with such a folder's files, or an opened artifact.
         variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
         layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
-        providers: ONNX Runtime execution providers, most wanted first, each a name or (name, options).
-        threads: cores to use; all physical ones by default.
-        memory: "low" holds the weights once, and scores short lists up to 1.6 times slower where cores share no cache.
-        max_length: tokens of prompt and pair together; at most, and by default, the artifact's.
+        providers: ONNX Runtime execution providers in order of preference, each a name or (name, options).
+        threads: CPU cores to use; all physical ones by default.
+        memory: "normal" keeps up to two copies of the weights in memory. "low" keeps one, and scores short lists up to
+            1.6 times slower on cores that share no cache. "shared" maps one copy for all processes (CPU only).
+        max_length: tokens of the whole prompt; by default, and at most, the artifact's max_length.
 
         Raises ArtifactError, HubError, InputError or BackendError.
         """
@@ -93,11 +94,11 @@ class Reranker:
         special_tokens: bool = False,
         show_progress_bar: bool | None = None,
     ) -> list[dict[str, Any]]:
-        """Return documents by falling score, as dicts with `corpus_id` (index into `documents`), `score`,
+        """Return documents by descending score, as dicts with `corpus_id` (index into `documents`), `score`,
         `truncated` (whether its end was cut to fit) and, with `return_documents`, `text`.
 
-        A document is a string or, where the artifact says how its text is made of them, a mapping of fields or a
-        (name, description) tuple.
+        A document is a string or, if the artifact has a document template, a mapping of fields or a (name, description)
+        tuple.
 
         Equal scores keep their input order. `top_k` larger than the list returns the whole list. The other
         options are those of `score`.
@@ -129,7 +130,7 @@ class Reranker:
         """
         single = len(pairs) == 2 and isinstance(pairs[0], str)
         scores = self.score(
-            [pairs] if single else pairs,  # type: ignore[list-item, arg-type]  # told apart one line above
+            [pairs] if single else pairs,  # type: ignore[list-item, arg-type]  # distinguished one line above
             instruction=instruction,
             activation=activation,
             special_tokens=special_tokens,
@@ -152,7 +153,7 @@ class Reranker:
         activation: "sigmoid" (a probability) or "identity" (the raw logit); the artifact's choice if left out.
         special_tokens: parse control tokens such as <|im_end|> inside the texts, as the reference code does;
             by default they are ordinary text, because untrusted text must not rewrite the prompt.
-        show_progress_bar: None shows one in a terminal when it takes more than two seconds.
+        show_progress_bar: None shows one in a terminal if scoring takes more than two seconds.
 
         Raises InputError for texts that are not strings.
         """
@@ -209,7 +210,7 @@ def _limit(wanted: int | None, largest: int) -> int:
 
 
 def _column(matryoshka: Matryoshka | None, layers: int | None, dim: int | None) -> int:
-    """Return the column of the logits that a width is, once exit and width are known to exist."""
+    """Return the logits' column for a width. Raises InputError if the model lacks the exit or the width."""
     if matryoshka is None:
         for name, value in (("layers", layers), ("dim", dim)):
             if value is not None:

@@ -1,4 +1,4 @@
-"""What models that embed texts one by one share: opening and encoding."""
+"""The base of models that embed texts one by one: opening and encoding."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: exported artifacts, the real tokenizer, a stand-in of the hub."""
+"""Fixtures shared by all tests: exported artifacts, real tokenizers, a local stand-in for the hub."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ BUILD = Path(__file__).parent.parent / "build"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # One process exports the demo, which takes a minute, while the other has tests that do without.
+    # One process exports the demo, which takes a minute, while others run tests that do not need it.
     demo = [item for item in items if "demo_artifact" in getattr(item, "fixturenames", ())]
     others = [item for item in items if item not in demo]
     items[:] = [*demo[:1], *others, *demo[1:]]
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """One thread a session where tests run side by side: those with one for each core wait for each other's cores."""
+    """Use one thread per session if tests run in parallel, because sessions would compete for the same cores."""
     with pytest.MonkeyPatch.context() as patch:
         if "PYTEST_XDIST_WORKER" in os.environ:
             options = session.session_options
@@ -46,7 +46,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def oracle_at_hand() -> Iterator[None]:
-    """PyTorch scores in the tests' own process; the commands that they run still start one."""
+    """Run PyTorch in the tests' own process; commands that tests start still use a separate one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle, "ask", score_here)
         yield
@@ -54,7 +54,7 @@ def oracle_at_hand() -> Iterator[None]:
 
 @pytest.fixture
 def oracle_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch in a process of its own, as exports have it."""
+    """Run PyTorch in a separate process, as exports do."""
     monkeypatch.setattr(oracle, "ask", ask)
 
 
@@ -66,7 +66,7 @@ def qwen3_tokenizer() -> Path:
 
 @pytest.fixture(scope="session")
 def gemma2_tokenizer() -> Path:
-    """The real Gemma 2 tokenizer.json, which is mmBERT's too; likewise."""
+    """The real Gemma 2 tokenizer.json, which mmBERT uses too; `make test` fetches it."""
     return fetched("gemma2-tokenizer")
 
 
@@ -86,7 +86,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo checkpoint in every variant; read only."""
     variants = ("fp32", "fp16", "int8", "q4", "q4f16")
-    # The parent folder is shared by the processes of one test run: one exports, the others wait.
+    # All processes of a test run use the same parent folder: one exports, the others wait.
     shared = (
         tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.mktemp("s")
     )
@@ -99,7 +99,7 @@ def demo_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
-    """A stand-in of the model hub on this machine, with an empty cache for the client."""
+    """A local stand-in for the model hub, with an empty cache for the client."""
     with running_hub(tmp_path / "repositories") as server:
         server.use(monkeypatch, cache=tmp_path / "cache")
         yield server

@@ -1,4 +1,4 @@
-"""Exports of tiny checkpoints, in float32 unless a test asks for more."""
+"""Exports tiny checkpoints, in float32 by default."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ def write_checkpoint(folder: Path, write: Callable[[Path], object]) -> Path:
 
 
 def score_here(request: Mapping[str, Any], done: Done) -> Any:
-    """In place of `ask` in onnxrank.export.proof.oracle: another process takes seconds to import PyTorch."""
+    """Replaces `ask` of onnxrank.export.proof.oracle, whose separate process takes seconds to import PyTorch."""
     return json.loads(json.dumps(score_request(request, done)))
 
 

@@ -1,4 +1,4 @@
-"""Runs graphs on token ids, and rerankers on the padded graph: what no user does, and tests compare."""
+"""Runs graphs on token ids, and rerankers on the padded graph, for comparisons in tests."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A small stand-in of the model hub's HTTP API on this machine, which can misbehave on request."""
+"""A small local stand-in for the model hub's HTTP API, which can simulate failures."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """One GET of a file: where it began, and how many bytes were sent."""
+    """One GET of a file: its first byte, and how many bytes were sent."""
 
     path: str
     start: int
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Tests read `downloads` instead."""
+        """Log nothing; tests read `downloads`."""
 
     def _answer(self, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.cuts -= 1
             self.close_connection = True
             part = content[start : self.hub.cut_at]
-        # Before the bytes: once the client has them, the test goes on.
+        # Record it before sending, because the test continues once the client has the bytes.
         self.hub.downloads.append(Download(path=name, start=start, sent=len(part)))
         self.wfile.write(part)
 

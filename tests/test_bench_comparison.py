@@ -1,4 +1,4 @@
-"""The comparison with peers: what needs no peer."""
+"""The comparison with peers, as far as it needs no peer."""
 
 import json
 import sys

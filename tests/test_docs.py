@@ -1,4 +1,4 @@
-"""The pages under docs/ are run, on tiny checkpoints under the names that they use."""
+"""Runs the code on the pages under docs/, with tiny checkpoints under the names that the pages use."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_python(place: Path, block: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_commands(place: Path) -> None:
-    """In their order: the second reads what the first wrote."""
+    """Run in order, because the second reads what the first wrote."""
     lines = [line for block in blocks("sh") for line in block.splitlines() if not line.startswith("pip install ")]
     assert len(lines) == 3
     for line in lines:

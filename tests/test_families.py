@@ -1,4 +1,4 @@
-"""Every family, on tiny random checkpoints: exported in every variant, held to PyTorch, opened and used.
+"""Every family, on tiny random checkpoints: exported in every variant, compared with PyTorch, opened and used.
 
 `tests/tiny_families.py` lists the checkpoints; a family without one fails here.
 """
@@ -42,16 +42,16 @@ from tests.scoring import padded_logits, padded_vectors
 from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
 from tests.wasm_ops import ON_WASM
 
-# Around the window of a sliding layer, twice that, and 8 windows; the last row of a batch is a third as long.
+# Lengths around one, two and eight windows of a sliding layer; the last row of a batch is a third as long.
 LENGTHS = (1, 2, 63, 64, 65, 127, 128, 129, 512, 171)
-# What ONNX Runtime's extended optimizations make of patterns that were not built fused.
+# Operators into which ONNX Runtime's extended optimizations fuse patterns that were built unfused.
 FUSED = {
     "GroupQueryAttention", "MultiHeadAttention", "Attention", "SimplifiedLayerNormalization", "LayerNormalization",
     "SkipSimplifiedLayerNormalization", "SkipLayerNormalization", "QuickGelu", "Gelu", "FastGelu", "BiasGelu",
     "RotaryEmbedding", "MatMulNBits", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMulInteger",
     "DynamicQuantizeLinear", "EmbedLayerNormalization",
 }  # fmt: skip
-# Not certain from the checkpoint alone, by design: without a chat template, and without a builder.
+# Families that are not detected, by design: a checkpoint without a chat template, and one without a builder.
 NAMED_BY_HAND = {"mxbai-rerank", "qwen3-reranker", "qwen3-reranker, classifier", "electra, traced"}
 
 
@@ -69,7 +69,7 @@ class Exported:
 
 @pytest.fixture(scope="module", params=TINY)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """One tiny checkpoint in every variant; exported once, by whichever process comes first."""
+    """One tiny checkpoint in every variant; the first process that needs it exports it."""
     name: str = request.param
     tiny = TINY[name]
     parallel = "PYTEST_XDIST_WORKER" in os.environ
@@ -132,7 +132,7 @@ def test_any_length_on_either_padding_side_is_pytorch(exported: Exported) -> Non
 def score_ids(
     session: Session, exported: Exported, query: list[int], sequences: Sequence[list[int]], left: bool
 ) -> NDArray[np.float32]:
-    """All sequences in one padded batch."""
+    """Return the logits or vectors of all sequences, in one padded batch."""
     scoring = exported.manifest.scoring
     if scoring.prompt:
         separator = list(scoring.prompt.separator_token_ids)
@@ -189,7 +189,7 @@ def graphs_of(manifest: Manifest, variant: str) -> list[str]:
 @pytest.mark.parametrize("variant", PRECISIONS)
 def test_onnx_runtime_finds_nothing_left_to_fuse(exported: Exported, tmp_path: Path, variant: str) -> None:
     if exported.manifest.traced:
-        assert exported.name == "electra, traced"  # what PyTorch's tracer leaves unfused stays so
+        assert exported.name == "electra, traced"  # a traced graph stays unfused
         return
     for path in graphs_of(exported.manifest, variant):
         options = onnxruntime.SessionOptions()
@@ -216,7 +216,7 @@ def test_onnx_runtime_finds_nothing_left_to_fuse(exported: Exported, tmp_path: P
 @pytest.mark.parametrize("variant", ["int8", "q4", "q4f16"])
 def test_only_the_head_stays_unquantized(exported: Exported, variant: str) -> None:
     if exported.manifest.traced:
-        return  # its tracer names weights by number, and the head is a Gemm
+        return  # the tracer numbers weight names, and the head is a Gemm
     for path in graphs_of(exported.manifest, variant):
         graph = onnx.load(exported.folder / path, load_external_data=False).graph
         weights = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}

@@ -1,4 +1,4 @@
-"""Every block of the README is run, but for the lines that set up a machine or need the hub."""
+"""Runs every block of the README, except lines that set up a machine or need the hub."""
 
 import os
 import re
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-# make: CI's own commands are these two. The others install from the index, download a model, or serve until they are
-# ended, which the tests in runtime/web/ do.
+# CI runs the two make commands itself. The others install packages, download a model, or serve until they are stopped;
+# the tests in runtime/web/ cover those.
 ELSEWHERE = ("make demo ", "make test ", "pip install ", "export-model qwen3-reranker ", "onnxrank demo ")
 
 

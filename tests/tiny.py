@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 DEMO = Path(__file__).parent.parent / "export" / "demo"
 VOCABULARY = json.loads((DEMO / "config.json").read_text())["vocab_size"]
 
-# Each differs from the first in what its name says.
+# Each differs from the first as its name says.
 CONFIGS: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied with bias, one kv head": {

@@ -37,7 +37,7 @@ MATRIX = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiny:
-    """`write` fills a folder. options: what the checkpoint has to be told at export."""
+    """write: fills a folder. options: the options that the checkpoint needs at export."""
 
     family: str
     write: Callable[[Path], object]
@@ -45,7 +45,7 @@ class Tiny:
 
 
 def shake(model: Any) -> Any:
-    """Give every parameter a random value: biases start at 0 and norms at 1, which would hide a missing one.
+    """Give every parameter a random value, because initial biases of 0 and norms of 1 would hide a missing one.
 
     Attention is made to choose among tokens, and the feed-forward layers to add little: then the score depends on the
     texts, and a quantized model ranks like the original.
@@ -90,7 +90,7 @@ def qwen3_reranker(folder: Path) -> None:
 
 
 def qwen3_classifier(folder: Path) -> None:
-    """A conversion to a sequence classifier: score.weight in the place of the vocabulary."""
+    """A conversion to a sequence classifier, with score.weight instead of a vocabulary projection."""
     write_tiny(folder)
     config = transformers.Qwen3Config.from_pretrained(folder, num_labels=1)
     torch.manual_seed(1)
@@ -141,7 +141,7 @@ def mmbert(folder: Path, *, declared: bool = False, pickled: bool = True) -> Non
 
 
 def colbert(folder: Path, *, residual: bool = True, attend: bool = False, **config: Any) -> None:
-    """ModernBERT and three projections, the second residual, as Reason-mxbai-colbert-v0.1 has them."""
+    """ModernBERT and three projections, the second residual, like Reason-mxbai-colbert-v0.1."""
     tokenizer = tiny_tokenizers.byte_level(prefixes=["[Q] ", "[D] "])
     torch.manual_seed(4)
     body = shake(transformers.ModernBertModel(modernbert_config(tokenizer.get_vocab_size())))
@@ -183,7 +183,7 @@ def colbert(folder: Path, *, residual: bool = True, attend: bool = False, **conf
 
 
 def multi_vector(folder: Path) -> None:
-    """The same as sentence-transformers 6 saves it: settings in other files, a mask and a norm as modules."""
+    """The layout of sentence-transformers 6: settings in other files, a mask and a norm as modules."""
     colbert(folder)
     told = json.loads((folder / "config_sentence_transformers.json").read_text())
     modules = json.loads((folder / "modules.json").read_text())
@@ -249,7 +249,7 @@ def modernbert(folder: Path, *, pooling: str = "mean") -> None:
 
 
 def module_stack(folder: Path) -> None:
-    """Pooling, Dense with GELU, LayerNorm, Dense to the score, as the Ettin rerankers have them."""
+    """Pooling, Dense with GELU, LayerNorm, Dense to the score, like the Ettin rerankers."""
     tokenizer = tiny_tokenizers.byte_level()
     torch.manual_seed(8)
     shake(transformers.ModernBertModel(modernbert_config(tokenizer.get_vocab_size()))).save_pretrained(folder)
@@ -339,14 +339,14 @@ def qwen2_logit_score(folder: Path, *, words: Sequence[str] = ()) -> None:
     )  # fmt: skip
     model = shake(transformers.Qwen2ForCausalLM(config))
     with torch.no_grad():
-        # The table is the vocabulary's projection as well: as large as others' it would give logits in the tens.
+        # The table is tied to the vocabulary projection; with the usual values, logits would be in the tens.
         model.model.embed_tokens.weight /= 8
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def llama_config(vocabulary: int, **changes: Any) -> dict[str, Any]:
-    """Of a tiny Llama; in both releases' spelling."""
+    """The fields of a tiny Llama, in the spelling of both transformers releases."""
     return {
         "vocab_size": vocabulary,
         "hidden_size": 64,
@@ -365,7 +365,7 @@ def llama_config(vocabulary: int, **changes: Any) -> dict[str, Any]:
 
 
 def llama_logit_score(folder: Path) -> None:
-    """Biases everywhere, and a vocabulary projection of its own."""
+    """Biases in all layers, and an untied vocabulary projection."""
     logit_score(folder, false=23)
     tokenizer = tiny_tokenizers.qwen()
     torch.manual_seed(11)
@@ -375,7 +375,7 @@ def llama_logit_score(folder: Path) -> None:
 
 
 def llama_embedding(folder: Path) -> None:
-    """The embedding's modules around a tied Llama with a head_dim of its own."""
+    """The modules of Qwen3-Embedding on a tied Llama with an explicit head_dim."""
     qwen3_embedding(folder)
     torch.manual_seed(12)
     settings = llama_config(VOCABULARY, head_dim=32, rope_scaling=None)
@@ -383,7 +383,7 @@ def llama_embedding(folder: Path) -> None:
 
 
 def mxbai_rerank(folder: Path) -> None:
-    """No file of it says more than that it is a Qwen2; its tokenizer knows the prompt, which leaves room for texts."""
+    """A checkpoint whose files look like any Qwen2; its tokenizer has the prompt's words, to leave room for texts."""
     qwen2_logit_score(folder, words=[PREFIX, TASK] * 3)
     for name in (
         "modules.json",
@@ -396,9 +396,9 @@ def mxbai_rerank(folder: Path) -> None:
 
 
 def llama_nemotron(folder: Path) -> None:
-    """As NVIDIA's code saves it: its own model_type, the code's name in auto_map, and a temperature that matters."""
+    """As NVIDIA's code saves it: its own model_type, the code's name in auto_map, and a temperature other than 1."""
     tokenizer = tiny_tokenizers.qwen()
-    # Like Llama 3's, it begins every text.
+    # As in Llama 3, every text begins with it.
     first = "<|endoftext|>"
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{first} $A", pair=f"{first} $A $B", special_tokens=[(first, tokenizer.token_to_id(first))]
@@ -407,7 +407,7 @@ def llama_nemotron(folder: Path) -> None:
     settings = llama_config(tokenizer.get_vocab_size(), num_labels=1, pad_token_id=tokenizer.token_to_id(first))
     model = shake(transformers.LlamaForSequenceClassification(transformers.LlamaConfig(**settings)))
     with torch.no_grad():
-        # The mean of many tokens is small, and so would be the score.
+        # The mean of many tokens is small; without this, the score would be too.
         model.score.weight *= 4
     model.save_pretrained(folder)
     code = "llama_bidirectional_model."
@@ -464,14 +464,14 @@ def qwen3_embedding(folder: Path) -> None:
 
 _Q4 = Tolerance(
     logit_difference=3.0, relative=True, kendall_tau=0.5, top1_agreement=0.5,
-    reason="64 random numbers a token: a weight's rounding is a tenth of it and nothing averages it out; a scale or a "
-    "layout that is wrong gives a tau near 0",
+    reason="64 random numbers per token: rounding changes a weight by a tenth, and nothing averages it out; a wrong "
+    "scale or layout gives a tau near 0",
 )  # fmt: skip
-# For checkpoints of this size alone; float variants keep the product's own.
+# Only for checkpoints of this size; float variants have the normal tolerances.
 TINY_TOLERANCES = {
     "int8": Tolerance(
         logit_difference=1.0, relative=True, kendall_tau=0.8, top1_agreement=0.6,
-        reason="likewise, with a hundredth of a weight's value; the best of three queries' documents may tie",
+        reason="as for 4 bits, but rounding changes a weight by a hundredth; best documents of three queries may tie",
     ),
     "q4": _Q4,
     "q4f16": _Q4,
@@ -507,5 +507,5 @@ TINY = {
     "llama-nemotron-rerank": Tiny(family="llama-nemotron-rerank", write=llama_nemotron),
 }
 if int(transformers.__version__.split(".")[0]) >= 5:
-    # The older release cannot give zeros.
+    # transformers 4 cannot compute zeros.
     TINY["colbert, zero"] = Tiny(family="colbert", write=colbert, options=FamilyOptions(masked_row="zero"))

@@ -1,4 +1,4 @@
-"""Small tokenizers of the kinds that encoders bring, trained on the golden texts."""
+"""Small tokenizers of the kinds that encoders use, trained on the golden texts."""
 
 import json
 import math
@@ -69,7 +69,7 @@ def byte_level(*, prefixes: Sequence[str] = ()) -> Tokenizer:
 
 
 def qwen(*, words: Sequence[str] = ()) -> Tokenizer:
-    """Like Qwen2's: bytes behind its regular expression, no template, chat markers. words: trained on as well."""
+    """Like Qwen2's: bytes after its regular expression, no template, chat markers. words: more training texts."""
     pattern = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
         r"\s+(?!\S)|\s+"
@@ -106,7 +106,7 @@ def save(tokenizer: Tokenizer, folder: Path, *, max_length: int, inputs: Sequenc
 
 
 def _by_frequency(words: Iterable[str]) -> list[str]:
-    """Not the trainers of WordPiece and Unigram: their results differ from run to run."""
+    """Replaces the trainers of WordPiece and Unigram, whose results differ from run to run."""
     counts = Counter(words)
     return sorted(counts, key=lambda word: (-counts[word], word))
 

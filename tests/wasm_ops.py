@@ -1,7 +1,7 @@
 """The operators that graphs for browsers may use."""
 
-# What ONNX Runtime Web 1.31's WASM build has a kernel for, as far as we need it: the tests in runtime/web/tests/browser
-# ran graphs of these in Chromium. A new one is written here once they have. GatherBlockQuantized is known to have none.
+# Operators that have a kernel in ONNX Runtime Web 1.31's WASM build and that our graphs use: the tests in
+# runtime/web/tests/browser ran them in Chromium. Add an operator after such a test. GatherBlockQuantized has no kernel.
 ON_WASM = {
     "Abs", "Add", "And", "ArgMax", "BiasGelu", "Cast", "Concat", "Cos", "Div", "Equal", "Expand", "Gather",
     "GatherElements", "GatherND", "Gelu", "Gemm", "GreaterOrEqual", "GroupQueryAttention", "LayerNormalization",

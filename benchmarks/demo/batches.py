@@ -1,4 +1,4 @@
-"""Training batches: queries with one right document and negatives that get harder as training goes on."""
+"""Training batches: queries with one right document and negatives that become harder during training."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ DOCUMENT_TOKENS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """`queries[i]` belongs with `documents[i * DOCUMENTS_PER_QUERY]`, and not with the ones that follow it."""
+    """`documents[i * DOCUMENTS_PER_QUERY]` answers `queries[i]`; the documents after it are its negatives."""
 
     queries: list[list[int]]
     documents: list[list[int]]
@@ -28,7 +28,7 @@ def batches(
     steps: int,
     seed: int,
 ) -> Iterator[Batch]:
-    """Yield one batch a step; the same seed gives the same batches."""
+    """Yield one batch per step; the same seed gives the same batches."""
     rng = random.Random(seed)
     order: list[int] = []
     for step in range(steps):

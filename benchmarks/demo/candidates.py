@@ -22,7 +22,7 @@ CANDIDATES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negatives:
-    """For each pair, indices of documents that are not its own: BM25's best, and those of the same module."""
+    """For each pair, indices of other pairs' documents: BM25's best, and those of the same module."""
 
     hard: list[list[int]]
     same_module: list[list[int]]
@@ -56,13 +56,13 @@ class BM25:
             if word in self._vocabulary
         ]
         rows, columns = zip(*hits, strict=True)
-        asked = sparse.csr_matrix((np.ones(len(hits)), (rows, columns)), (len(queries), len(self._vocabulary)))
-        dense: NDArray[np.float64] = (asked @ self._weights).toarray()
+        counts = sparse.csr_matrix((np.ones(len(hits)), (rows, columns)), (len(queries), len(self._vocabulary)))
+        dense: NDArray[np.float64] = (counts @ self._weights).toarray()
         return dense
 
 
 def split(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Return (training, held-out) pairs; a module is in one or the other."""
+    """Return (training, held-out) pairs; all pairs of a module are in the same part."""
 
     def held_out(pair: Pair) -> bool:
         return int(hashlib.md5(pair.module.encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
@@ -86,7 +86,7 @@ def find_negatives(pairs: Sequence[Pair], bm25: BM25, count: int = 24) -> Negati
 
 
 def write_evaluation(held_out: Sequence[Pair], path: Path) -> None:
-    """Write the evaluation set: per query its own document, 7 hard ones, up to 4 of its module, the rest random."""
+    """Write the evaluation set: per query its document, 7 hard negatives, up to 4 of its module, the rest random."""
     rng = random.Random(0)
     bm25 = BM25([p.document for p in held_out])
     negatives = find_negatives(held_out, bm25)

@@ -1,4 +1,4 @@
-"""A structured start, without which a model this small stays at chance.
+"""Structured initial weights; from random ones a model of this size does not learn to rank.
 
 Embeddings come from query-document co-occurrence; layer 0 marks which segments have been seen; layer 1 attends
 from document tokens to query tokens like them. Residual dimensions 0 to 3 are reserved: a constant, "query seen",
@@ -16,7 +16,7 @@ from transformers import Qwen3ForCausalLM
 
 RESERVED = 4
 SCALE = 0.15
-# Rotary pairs of a 32-wide head that hardly turn within a prompt: content matching must not depend on distance.
+# Rotary pairs of a 32-wide head that rotate little within a prompt, so that matching hardly depends on distance.
 SLOW = [i for i in range(32) if i % 16 >= 6]
 
 
@@ -28,7 +28,7 @@ def initialise(
     query_marker: int,
     document_marker: int,
 ) -> None:
-    """Set the embeddings and the first two layers' attention; the rest keeps its random start."""
+    """Set the embeddings and the first two layers' attention; other weights stay random."""
     table = model.model.embed_tokens.weight
     table.copy_(_embeddings(queries, documents, *table.shape))
     _mark_segments(model, query_marker, document_marker)
@@ -36,10 +36,10 @@ def initialise(
 
 
 def _embeddings(queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], rows: int, width: int) -> Tensor:
-    """Singular vectors of the positive pointwise mutual information of query and document tokens."""
-    asked, told = _incidence(queries, rows), _incidence(documents, rows)
-    together = asked.T @ told
-    counts = (together + together.T + 0.1 * (told.T @ told)).toarray()
+    """Return singular vectors of the positive pointwise mutual information of query and document tokens."""
+    in_queries, in_documents = _incidence(queries, rows), _incidence(documents, rows)
+    together = in_queries.T @ in_documents
+    counts = (together + together.T + 0.1 * (in_documents.T @ in_documents)).toarray()
     total = counts.sum(1) + 1
     expected = np.outer(total**0.75, total)
     information = np.log(np.maximum(counts * (total**0.75).sum() / expected, 1e-9))
@@ -91,7 +91,7 @@ def _match_tokens(model: Qwen3ForCausalLM) -> None:
     content = torch.randn(32, width) / width**0.5
     content[:, :RESERVED] = 0
     content[[i for i in range(32) if i not in SLOW]] *= 0.05
-    # A key of the document part is pushed away, so that document tokens look at the query.
+    # Keys of document tokens get low scores, so that document tokens attend to the query.
     attention.k_proj.weight[:32] = content - torch.outer(probe, axes[2])
     attention.q_proj.weight[:64] = (content + torch.outer(probe, axes[0])).repeat(2, 1)
     attention.v_proj.weight[0] = 0.3 * axes[1]

@@ -1,4 +1,4 @@
-"""The official Qwen3-Reranker prompt, in the pieces that training shares between documents."""
+"""The official Qwen3-Reranker prompt, in the pieces that training computes once for several documents."""
 
 SYSTEM = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "

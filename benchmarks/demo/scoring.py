@@ -1,4 +1,4 @@
-"""Scores with torch as training needs them: the prompt's shared parts are run once and their keys reused."""
+"""Scores with torch for training: the common parts of prompts are computed once and their keys reused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -46,7 +46,7 @@ LONGEST_DOCUMENT = 60  # words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A query, the document that answers it, and the module both come from."""
+    """A query, the document that answers it, and the module of both."""
 
     query: str
     document: str
@@ -124,7 +124,7 @@ def _pair(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, name: str
     if sentence := FIRST_SENTENCE.match(summary):
         summary, rest = sentence[1], f"{_clean(sentence[2])} {rest}"
     if re.search(r"[_A-Z0-9]", node.name[1:]):
-        # A query that names the very identifier would make the task a string search.
+        # A query that contains the identifier would make the task a string search.
         summary = re.sub(rf"\b{re.escape(node.name)}\b(\([^)]*\))?", "", summary)
     words = re.sub(r"^\W+", "", summary).rstrip(". ").split()
     text = rest.split()

@@ -1,4 +1,4 @@
-"""A small byte-level BPE tokenizer whose tokens never cross the prompt's cuts."""
+"""Trains a small byte-level BPE tokenizer whose tokens never span the places where the prompt is cut."""
 
 import json
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ VOCABULARY = 6000
 PAD, END = "<|endoftext|>", "<|im_end|>"
 SPECIAL = [PAD, "<|im_start|>", END]
 PLAIN = ["<think>", "</think>"]
-# After lower-casing. Each is one token of the vocabulary, found by the pre-tokenizer, not an added token: a
-# document may contain it without the meaning of the prompt changing.
+# After lower-casing. Each is an ordinary token of the vocabulary that the pre-tokenizer separates, not an added token,
+# so that a document may contain it without changing the prompt.
 MARKERS = ("<instruct>:", "<query>:", "<document>:")
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Return a tokenizer trained on `texts` and, so that its markers become tokens, on the prompt."""
+    """Return a tokenizer trained on `texts` and on the prompt, so that its markers become tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
         [
@@ -44,7 +44,8 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
         special_tokens=[*SPECIAL, *PLAIN],
     )
     tokenizer.train_from_iterator([*texts, *[prompt] * 500], trainer)
-    # Trained as special, so that no text is merged into them; saved as Qwen's, where thinking marks are not.
+    # Training treats all as special, so that nothing merges with them; like Qwen's, the file does not mark the thinking
+    # tokens as special.
     data = json.loads(tokenizer.to_str())
     for token in data["added_tokens"]:
         token["special"] = token["content"] in SPECIAL

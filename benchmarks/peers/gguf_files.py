@@ -17,7 +17,7 @@ TYPES = {"q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0, "q4_0": llama_cpp.LLAMA_FTYP
 
 
 def main(checkpoint: Path, out: Path) -> None:
-    """Write one file per type, unless it is there."""
+    """Write one file per type unless it exists."""
     out.mkdir(parents=True, exist_ok=True)
     whole = out / "bf16.gguf"
     for name, kind in TYPES.items():
@@ -36,7 +36,7 @@ def main(checkpoint: Path, out: Path) -> None:
 
 
 def write_bf16(checkpoint: Path, path: Path) -> None:
-    """Write the whole model; it gets no tokenizer, because peers are given token ids."""
+    """Write the whole model without a tokenizer, because peers get token ids."""
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(path, "qwen3")
     writer.add_vocab_size(config["vocab_size"])
@@ -64,7 +64,7 @@ def write_bf16(checkpoint: Path, path: Path) -> None:
         words = np.memmap(weights, np.uint16, "r", 8 + header_bytes + start, ((end - start) // 2,))
         target = names.get_name(name, try_suffixes=(".weight",))
         if len(tensor["shape"]) == 1:
-            # llama.cpp wants norms in float32; bfloat16 is its upper half.
+            # llama.cpp needs norms in float32, whose upper half is the bfloat16 value.
             writer.add_tensor(target, (words.astype(np.uint32) << 16).view(np.float32))
         else:
             data = words.reshape(tensor["shape"]).view(np.uint8)

@@ -1,7 +1,7 @@
 """Scores with llama.cpp: `python -m benchmarks.peers.llama_cpp_worker WORKLOADS MODEL.gguf prompts|shared`.
 
-`prompts` computes every prompt whole, several in one batch, as llama.cpp's server reranks. `shared` computes what the
-documents share once and copies its cells to every sequence, which its interface allows and its server does not do.
+`prompts` computes whole prompts, several in one batch, as llama.cpp's server does. `shared` computes the documents'
+common tokens once and copies their cells to every sequence, which the library allows but the server does not do.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from benchmarks.peers.worker import Score, batches, prompts, serve
 YES, NO = 9693, 2152
 THREADS = len(os.sched_getaffinity(0))
 SEQUENCES = 16
-# Tokens of a batch. Flash attention, cells of all sequences in one buffer and these sizes were the fastest tried.
+# Tokens of a batch. These sizes, flash attention and a unified cache were the fastest settings of those tried.
 PROMPT_TOKENS, SHARED_TOKENS = 512, 256
 
 
@@ -34,7 +34,7 @@ class Model:
         self._context: Any = None
 
     def reserve(self, cells: int) -> None:
-        """Make room for this many tokens, and forget all."""
+        """Make room for this many tokens, and clear the cache."""
         if cells > self._cells:
             if self._context:
                 llama_cpp.llama_free(self._context)
@@ -61,7 +61,7 @@ class Model:
         return llama_cpp.llama_get_memory(self._context)
 
     def decode(self, texts: dict[int, list[int]], start: int) -> list[float]:
-        """Append tokens to sequences, and return yes minus no after the last of each."""
+        """Append tokens to sequences, and return logit(yes) - logit(no) after the last token of each."""
         batch = llama_cpp.llama_batch_init(sum(map(len, texts.values())), 0, 1)
         last = []
         for sequence, ids in texts.items():
@@ -96,10 +96,10 @@ def score(model: Model, request: dict[str, Any], shared: bool) -> list[float]:
     return scores
 
 
-def main(workloads: Path, path: Path, way: str) -> None:
+def main(workloads: Path, path: Path, mode: str) -> None:
     def load() -> Score:
         model = Model(path)
-        return lambda request: score(model, request, way == "shared")
+        return lambda request: score(model, request, mode == "shared")
 
     serve(load, workloads)
 

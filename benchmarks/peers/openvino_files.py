@@ -11,7 +11,7 @@ from typing import Any
 
 from optimum.intel import OVModelForSequenceClassification, OVWeightQuantizationConfig
 
-# Both are the fastest of the layouts tried; all layers, so that none stays behind in 8 bits.
+# The fastest layouts of those tried; for all layers, because some would stay in 8 bits by default.
 CONFIGS: dict[str, dict[str, Any]] = {
     "int8": {"bits": 8, "sym": True},
     "int4": {"bits": 4, "sym": True, "group_size": 128, "ratio": 1.0},
@@ -19,7 +19,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def main(classifier: Path, out: Path) -> None:
-    """Write a folder per width unless it is there."""
+    """Write a folder per bit width unless it exists."""
     out.mkdir(parents=True, exist_ok=True)
     for name, settings in CONFIGS.items():
         if (out / name).exists():

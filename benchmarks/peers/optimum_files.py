@@ -12,7 +12,7 @@ from optimum.onnxruntime import AutoQuantizationConfig, ORTModelForSequenceClass
 
 
 def main(classifier: Path, out: Path) -> None:
-    """Write model_quantized.onnx unless it is there."""
+    """Write model_quantized.onnx unless it exists."""
     if (out / "model_quantized.onnx").exists():
         return
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:

@@ -1,4 +1,4 @@
-"""Scores in padded batches, for peers that take those."""
+"""Scores in padded batches, for peers that take padded inputs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def score_padded(request: dict[str, Any], batch_tokens: int, run: Callable[[dict
 
 
 def feeds(rows: list[list[int]]) -> dict[str, Ids]:
-    """Return the inputs of a batch, padded on the right: causal attention never sees it."""
+    """Return the inputs of a batch, padded on the right, where causal attention does not see it."""
     width = max(map(len, rows))
     ids = np.full((len(rows), width), PAD, np.int64)
     mask = np.zeros_like(ids)

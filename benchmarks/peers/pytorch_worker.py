@@ -1,4 +1,4 @@
-"""Scores with PyTorch, as sentence-transformers' CrossEncoder does, less its tokenizing.
+"""Scores with PyTorch, like sentence-transformers' CrossEncoder but without tokenizing.
 
 `python -m benchmarks.peers.pytorch_worker WORKLOADS CLASSIFIER float32|bfloat16`
 """
@@ -13,7 +13,7 @@ import transformers
 from benchmarks.peers.padding import Ids, score_padded
 from benchmarks.peers.worker import Score, serve
 
-# The fastest of those tried; and attention with a mask was no slower than causal attention without one.
+# The fastest of those tried. Attention with a mask was not slower than causal attention without one.
 BATCH_TOKENS = 512
 
 

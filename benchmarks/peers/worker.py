@@ -1,6 +1,6 @@
-"""The worker's side of a comparison: one process per engine, which loads once and scores a request per line.
+"""The worker's side of a comparison: one process per engine, which loads once and scores one request per line.
 
-Standard library only: it runs in every peer's environment. Between requests a worker waits for its standard input.
+It uses only the standard library, because it runs in every peer's environment.
 """
 
 import json
@@ -18,7 +18,7 @@ Score = Callable[[dict[str, Any]], list[float]]
 
 def serve(load: Callable[[], Score], workloads: Path) -> None:
     """Load, then answer lines that name a request with its seconds, its scores and the peak memory so far, as JSON."""
-    # Libraries print to file descriptor 1: the answers get one of their own.
+    # Libraries print to file descriptor 1, so the answers use another one.
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         score = load()
@@ -40,8 +40,8 @@ def prompts(request: dict[str, Any]) -> list[list[int]]:
 
 
 def batches(lengths: list[int], budget: int, rows: int | None = None) -> list[list[int]]:
-    """Group indices, longest first, so that rows x longest row is at most `budget` or the group has one row, and has
-    at most `rows`."""
+    """Group indices, longest first, so that rows x longest row is at most `budget` or the group has one row. A group
+    has at most `rows` rows."""
     groups: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
         last = groups[-1] if groups else []

@@ -1,6 +1,6 @@
-"""Graph bodies, one file per `model_type` of transformers, built op by op from the weights.
+"""Model bodies, one file per `model_type` of transformers, built op by op from the weights.
 
-A new one is a file here and a line in one of the two lists.
+A new architecture is a file here and a line in one of the two lists.
 """
 
 from onnxrank.export.architectures import bert, llama, llama_bidirec, modernbert, qwen2, qwen3

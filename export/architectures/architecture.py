@@ -1,4 +1,4 @@
-"""What the exporter asks of an architecture."""
+"""What an architecture has to provide to the exporter."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from onnxrank.export.graph.weights import Weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoder:
-    """build(checkpoint, shape, max_length, head) gives the float32 graph; cache the KV cache's shape."""
+    """build(checkpoint, shape, max_length, head) returns the float32 graph; cache returns the KV cache's shape."""
 
     build: Callable[[Checkpoint, Shape, int, DecoderHead], ir.Model]
     cache: Callable[[Checkpoint], KeyValueCache]
@@ -25,10 +25,10 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderBody:
-    """What an encoder's layers need besides its weights and inputs.
+    """The parameters of an encoder's layers besides weights and inputs.
 
-    layers: how many of them to build. max_length: of the longest text, in tokens. masked_row: what a token gets that
-    sees nothing in a sliding layer; None if no such token matters.
+    layers: how many to build. max_length: tokens of the longest text. masked_row: the attention output of a token that
+    sees no other in a sliding layer; None if no such token affects the result.
     """
 
     layers: int
@@ -40,8 +40,9 @@ class EncoderBody:
 class Encoder:
     """An encoder's layers.
 
-    build gives the hidden states after the last layer and its norm, and before that norm (the same value where there
-    is none). anchor: the tensor by which the names' prefix is found. positions(config): the longest text.
+    build returns the last layer's hidden states after the final norm and before it (twice the same value if there is no
+    final norm). anchor: the tensor that tells which prefix the tensor names have. positions(config): tokens of the
+    longest text.
     """
 
     build: Callable[[GraphBuilder, Weights, Mapping[str, Any], EncoderInputs, EncoderBody], tuple[ir.Value, ir.Value]]
@@ -52,10 +53,10 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graphs:
-    """The float32 graphs of a model; each function builds one anew.
+    """The float32 graphs of a model, as functions that build them.
 
-    padded: padded rows. prefix: a decoder's documents behind a cached prefix. exits: the other exits of a matryoshka
-    model, by layers. vocabulary: what `--head lm` asks for.
+    padded: for padded rows. prefix: for a decoder's documents behind a cached prefix. exits: the other exits of a
+    matryoshka model, by layer count. vocabulary: the graph for `--head lm`.
     """
 
     padded: Callable[[], ir.Model]

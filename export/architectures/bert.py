@@ -23,24 +23,24 @@ ANCHOR = "embeddings.word_embeddings.weight"
 def build(
     b: GraphBuilder, weights: Weights, config: Mapping[str, Any], inputs: EncoderInputs, body: EncoderBody
 ) -> tuple[ir.Value, ir.Value]:
-    """Return the hidden states [batch, sequence, hidden], twice: the last norm belongs to the last layer."""
+    """Return the hidden states [batch, sequence, hidden] twice: BERT has no final norm after its layers."""
     refuse_unknown(config, read=READ, harmless=HARMLESS, fixed=FIXED)
     hidden = _Builder(b, weights, config, inputs, body).build()
     return hidden, hidden
 
 
 def token_types(config: Mapping[str, Any]) -> bool:
-    """Whether the model tells the two texts of a pair apart by their token types."""
+    """Whether the model has token types for the two texts of a pair."""
     return int(config.get("type_vocab_size", 0)) > 1
 
 
 def positions(config: Mapping[str, Any]) -> int:
-    """Return the longest text, in tokens."""
+    """Return the length of the longest text, in tokens."""
     return int(config["max_position_embeddings"]) - _offset(config)
 
 
 def _offset(config: Mapping[str, Any]) -> int:
-    """RoBERTa counts positions from behind the padding token's id."""
+    """Return the first position: RoBERTa counts from the padding token's id + 1."""
     return 0 if config["model_type"] == "bert" else int(config.get("pad_token_id", 1)) + 1
 
 
@@ -61,7 +61,7 @@ class _Builder:
         b, config = self.b, self.config
         words = b.op("Gather", self._table("word", config["vocab_size"]), self.inputs.token_ids, axis=0)
         types = self._table("token_type", config["type_vocab_size"])
-        # Without types of its own, every token is of the first.
+        # Without a token_type_ids input, every token has type 0.
         ids = self.inputs.token_type_ids or b.constant(0, "zero")
         typed = b.op("Add", words, b.op("Gather", types, ids, axis=0), name="typed_words")
         place = b.op("Add", self.inputs.positions, b.constant(_offset(config), "position_offset"))

@@ -29,7 +29,7 @@ def scoring_graphs(checkpoint: Checkpoint, max_length: int, head: DecoderHead) -
 
 
 def embedding_graphs(checkpoint: Checkpoint, max_length: int, head: DecoderHead) -> Graphs:
-    """Return the padded graph alone: texts that are embedded one by one share no prefix."""
+    """Return the padded graph only, because texts that are embedded one by one have no common prefix."""
     return Graphs(padded=partial(_architecture(checkpoint).build, checkpoint, Shape.PADDED, max_length, head))
 
 
@@ -39,33 +39,34 @@ def cache(checkpoint: Checkpoint) -> KeyValueCache:
 
 
 def longest(checkpoint: Checkpoint, wanted: int | None, default: int) -> int:
-    """Return max_length: as asked, or the default as far as the model has positions."""
+    """Return `wanted`, or `default` if the model has that many positions. Raises as `within` does."""
     positions = int(checkpoint.config.get("max_position_embeddings") or default)
     return within(positions, wanted, default)
 
 
 def within(positions: int, wanted: int | None, default: int) -> int:
-    """Return `wanted`, or `default` as far as there are positions. Raises InputError for more than these."""
+    """Return `wanted`, or the smaller of `default` and `positions`. Raises InputError if `wanted` is more."""
     if wanted is not None and wanted > positions:
         raise InputError(f"--max-length {wanted} is more than the {positions} positions of this model.")
     return wanted or min(default, positions)
 
 
 def body_prefix(checkpoint: Checkpoint) -> str:
-    """Return what stands before the names of the body's tensors."""
+    """Return the prefix of the names of the body's tensors."""
     return prefix_of(checkpoint, TABLE)
 
 
 def output_weight_name(checkpoint: Checkpoint) -> str:
-    """Return the name of the vocabulary projection: the embedding table itself where they are tied."""
+    """Return the name of the vocabulary projection: the embedding table itself if the two are tied."""
     tied = checkpoint.config.get("tie_word_embeddings")
     return body_prefix(checkpoint) + TABLE if tied else "lm_head.weight"
 
 
 def answer_weight(checkpoint: Checkpoint, true: int, false: int | None) -> Read:
-    """Return what reads the vector whose product with a hidden state is logit(true) - logit(false), or logit(true).
+    """Return a function that reads the vector whose dot product with a hidden state is logit(true) - logit(false), or
+    logit(true) if `false` is None.
 
-    The vocabulary projection has no bias, so that this is a difference of two of its rows.
+    The vocabulary projection has no bias, so the vector is the difference of two of its rows.
     """
 
     def read() -> NDArray[np.float32]:
@@ -77,7 +78,7 @@ def answer_weight(checkpoint: Checkpoint, true: int, false: int | None) -> Read:
 
 
 def vocabulary_head(checkpoint: Checkpoint) -> DecoderHead:
-    """Return the head that gives a logit for every token of the vocabulary."""
+    """Return the head that computes a logit for every token of the vocabulary."""
 
     def head(b: GraphBuilder, hidden: ir.Value, rows: str) -> Outputs:
         vocab, width = int(checkpoint.config["vocab_size"]), int(checkpoint.config["hidden_size"])

@@ -1,5 +1,5 @@
-"""The layers that decoders share: RMS norm, attention, RMS norm, gated SiLU. What sets one architecture apart, its file
-declares."""
+"""The layers that all decoders have: RMS norm, attention, RMS norm, gated SiLU. Each architecture's file declares its
+differences from them."""
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
@@ -30,19 +30,20 @@ READ = {
 FIXED: Mapping[str, tuple[object, ...]] = {"hidden_act": ("silu",)}
 TABLE = "embed_tokens.weight"
 
-# attend(layer, query, key, value, name): from [batch, sequence, heads x head_dim], key and value with kv_heads and none
-# rotated yet, to the attended values, like query.
+# attend(layer, query, key, value, name): query is [batch, sequence, heads x head_dim], key and value have kv_heads, and
+# none is rotated yet; it returns the attended values in the shape of query.
 Attend = Callable[[int, ir.Value, ir.Value, ir.Value, str], ir.Value]
 Select = Callable[[ir.Value, str], ir.Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """What an architecture has of its own.
+    """How an architecture differs from the common layers.
 
-    head_norms: whether each head's queries and keys are RMS-normalised. Biases of the query, key and value projections
-    (input), of the one behind attention (output) and of the feed-forward layers (mlp): True, False, or the field of
-    config.json that says so. read, harmless, fixed: more fields of config.json, as `refuse_unknown` takes them.
+    head_norms: whether each head's queries and keys are RMS-normalised. Whether there are biases in the query, key and
+    value projections (input), in the projection after attention (output) and in the feed-forward layers (mlp): True,
+    False, or the field of config.json that decides. read, harmless, fixed: further fields of config.json, for
+    `refuse_unknown`.
     """
 
     head_norms: bool = False
@@ -55,14 +56,14 @@ class Differences:
 
     @property
     def fields(self) -> set[str]:
-        """The fields of config.json that are read for it."""
+        """Return the fields of config.json that are read."""
         biases = self.input_bias, self.output_bias, self.mlp_bias
         return {*self.read, *(bias for bias in biases if isinstance(bias, str))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimensions:
-    """A checkpoint's dimensions, read from its config.json."""
+    """A decoder's dimensions, read from config.json."""
 
     vocab: int
     hidden: int
@@ -80,7 +81,7 @@ class Dimensions:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], own: Differences) -> "Dimensions":
-        """Raises UnsupportedError naming a config.json field that changes the arithmetic and is not handled."""
+        """Raises UnsupportedError naming a config.json field that changes the arithmetic and is not supported."""
         refuse_unknown(config, read=READ | own.fields, harmless=HARMLESS | own.harmless, fixed={**FIXED, **own.fixed})
         if odd := set(config.get("layer_types") or []) - {"full_attention"}:
             raise UnsupportedError(
@@ -114,7 +115,7 @@ class Dimensions:
 
 
 def causal_decoder(own: Differences) -> Decoder:
-    """Return the architecture with these differences; each token sees those before it."""
+    """Return the causal architecture with these differences."""
     return Decoder(build=partial(_build, own), cache=lambda checkpoint: Dimensions.of(checkpoint.config, own).cache)
 
 
@@ -129,7 +130,7 @@ def _build(own: Differences, checkpoint: Checkpoint, shape: Shape, max_length: i
 
 
 class CausalAttention:
-    """Attention of a decoder's graph; it declares the graph's inputs, and collects the keys and values to give out."""
+    """The attention of a decoder's graph; it declares the graph's inputs and collects the output keys and values."""
 
     def __init__(self, b: GraphBuilder, dims: Dimensions, shape: Shape, max_length: int) -> None:
         self.dims = dims
@@ -158,9 +159,9 @@ class CausalAttention:
 
 
 class Layers:
-    """A decoder's layers, around whichever attention.
+    """A decoder's layers, with any attention.
 
-    select: keeps the positions that matter behind the last layer's attention; None keeps all of them.
+    select: selects the scored positions after the last layer's attention; None keeps all of them.
     """
 
     def __init__(
@@ -192,7 +193,7 @@ class Layers:
         last = i + 1 == dims.layers
         attended = self.attend(i, *self._projections(f"{name}.self_attn", normed), f"{name}.self_attn")
         if last and self.select:
-            # Only the scored positions matter from here on.
+            # The rest of the last layer is computed for the scored positions only.
             attended = self.select(attended, "scored_attention")
             residual = self.select(residual, "scored_residual")
         width = dims.heads * dims.head_dim
@@ -219,7 +220,7 @@ class Layers:
         return query, key, value
 
     def _head_norm(self, name: str, x: ir.Value, heads: int) -> ir.Value:
-        """RMS norm of each head, in the one form that WebGPU fuses into its attention."""
+        """RMS norm of each head, in the only form that WebGPU fuses into its attention."""
         b, dims = self.b, self.dims
         split = b.constant([0, 0, heads, dims.head_dim], f"split_{heads}_heads")
         merge = b.constant([0, 0, heads * dims.head_dim], f"merge_{heads}_heads")

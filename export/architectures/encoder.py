@@ -17,7 +17,7 @@ from onnxrank.export.graph.weights import Weights, prefix_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hidden:
-    """What a head reads: an encoder's hidden states [batch, sequence, hidden], after its last norm and before it."""
+    """The input of a head: an encoder's hidden states [batch, sequence, hidden], after the final norm and before it."""
 
     normed: ir.Value
     raw: ir.Value
@@ -38,12 +38,12 @@ def build(checkpoint: Checkpoint, body: EncoderBody, head: Head) -> ir.Model:
 
 
 def has_builder(config: Mapping[str, Any]) -> bool:
-    """Whether graphs of this architecture are built op by op."""
+    """Whether this architecture has a builder."""
     return config.get("model_type") in ENCODERS
 
 
 def positions(checkpoint: Checkpoint) -> int:
-    """Return the longest text, in tokens."""
+    """Return the length of the longest text, in tokens."""
     return _architecture(checkpoint).positions(checkpoint.config)
 
 

@@ -1,4 +1,4 @@
-"""Llama decoders: no norms inside attention, biases where config.json asks for them."""
+"""Llama decoders: no norms inside attention, biases if config.json sets them."""
 
 from onnxrank.export.architectures.decoder_body import Differences, causal_decoder
 
@@ -6,7 +6,7 @@ DIFFERENCES = Differences(
     input_bias="attention_bias",
     output_bias="attention_bias",
     mlp_bias="mlp_bias",
-    # In how many slices training multiplied.
+    # How training split matrix products over devices.
     harmless={"pretraining_tp"},
 )
 DECODER = causal_decoder(DIFFERENCES)

@@ -19,9 +19,9 @@ from onnxrank.export.graph.weights import Weights
 
 DIFFERENCES = replace(
     llama.DIFFERENCES,
-    # The head's, not the layers'.
+    # Read by the head, not by the layers.
     read={"pooling", "temperature"},
-    # auto_map names the code that these layers stand for.
+    # auto_map names the checkpoint's own code, which these layers replace.
     harmless={*llama.DIFFERENCES.harmless, "auto_map"},
     fixed={"is_causal": (False,)},
 )
@@ -38,7 +38,7 @@ def build(
 
 
 class BidirectionalAttention:
-    """Every token sees every visible token; each head of keys and values serves a group of query heads."""
+    """Every token sees every visible token; a group of query heads shares one key and value head."""
 
     def __init__(self, b: GraphBuilder, dims: Dimensions, inputs: EncoderInputs, max_length: int) -> None:
         self.b = b
@@ -52,14 +52,14 @@ class BidirectionalAttention:
         return self.full(query, self._repeat(key, f"{name}.key"), self._repeat(value, f"{name}.value"), name)
 
     def _rotate(self, x: ir.Value, heads: int, name: str) -> ir.Value:
-        first = self.b.constant([0], "axis_0")  # positions count from 0, padding too: attention sees only differences
+        first = self.b.constant([0], "axis_0")  # positions include padding: only their differences matter
         (rotated,) = self.b.contrib(
             "RotaryEmbedding", x, first, *self.tables, outputs=[f"{name}.rotated"], num_heads=heads, interleaved=0
         )
         return rotated
 
     def _repeat(self, x: ir.Value, name: str) -> ir.Value:
-        """[batch, sequence, kv_heads x head_dim] to heads x head_dim: each head once for every query head it serves."""
+        """[batch, sequence, kv_heads x head_dim] to heads x head_dim: repeats each head for its query heads."""
         b, dims = self.b, self.dims
         group = dims.heads // dims.kv_heads
         if group == 1:

@@ -1,5 +1,5 @@
-"""ModernBERT encoders: pre-norm layers, gated GELU, every third layer global and the others sliding, each with a RoPE
-of its own."""
+"""ModernBERT encoders: pre-norm layers and gated GELU; every third layer is global, the others are sliding, and the two
+kinds have different RoPE parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +41,7 @@ def build(
 
 
 def positions(config: Mapping[str, Any]) -> int:
-    """Return the longest text, in tokens."""
+    """Return the length of the longest text, in tokens."""
     return int(config.get("max_position_embeddings", 8192))
 
 
@@ -160,12 +160,12 @@ def _layer_types(config: Mapping[str, Any]) -> list[str]:
 
 
 def _window(config: Mapping[str, Any]) -> int:
-    """Tokens seen to either side: half of what the config calls local attention."""
+    """Return how many tokens are seen on either side: half of config.json's local_attention."""
     return int(config.get("local_attention", 128)) // 2
 
 
 def _rope_config(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The rotary parameters of one kind of layer, in the form that `rope_of` reads; both spellings are in use."""
+    """Return the rotary parameters of one kind of layer for `rope_of`, from either spelling of config.json."""
     theta, default = THETAS[kind]
     # A local theta of null means the global one.
     old = config.get(theta) or (config.get("global_rope_theta") if theta in config else None) or default

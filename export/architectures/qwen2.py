@@ -2,7 +2,7 @@
 
 from onnxrank.export.architectures.decoder_body import Differences, causal_decoder
 
-# The window is named even where it is not used.
+# Configurations name a window even if it is not used.
 FULL_ATTENTION = {"use_sliding_window": (False, None)}
 UNUSED = {"max_window_layers", "sliding_window"}
 

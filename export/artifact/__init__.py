@@ -1,4 +1,4 @@
-"""What is written: the staged folder, graphs and weights, the card, and the files for browsers.
+"""Writes the artifact: the staged folder, graphs and weights, the card, and the files for browsers.
 
-May import all rooms.
+May import all subpackages.
 """

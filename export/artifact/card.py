@@ -1,4 +1,4 @@
-"""The artifact's model card: what is in it, how close to PyTorch it scores, and how to use it."""
+"""Writes the artifact's model card: its contents, its parity with PyTorch, and how to use it."""
 
 import json
 import random
@@ -26,7 +26,7 @@ TEXTS = """from onnxrank import Embedder
 model = Embedder("{name}", variant="{variant}")  # this folder, or its hub id
 model.encode(["what is the capital of France?"], is_query=True) @ model.encode(["Paris."], is_query=False).T"""
 BROWSER = """
-In a browser or Node, the npm package `onnxrank` (WebGPU or WASM, checked on the device; `docs/browser.md`):
+In a browser or Node, use the npm package `onnxrank` (WebGPU or WASM; see `docs/browser.md`):
 
 ```js
 import { {opener} } from "onnxrank";
@@ -36,16 +36,15 @@ await model.rank("what is the capital of France?", ["Paris is the capital of Fra
 ```
 """
 PLAIN = """
-With Transformers.js 4.3 or later alone, `AutoTokenizer` and `AutoModel` read this folder as it is; the output is
-{output}, and `reranker.json` holds the prompt and what follows.
+Transformers.js 4.3 or later also reads this folder, with `AutoTokenizer` and `AutoModel`. The output is {output};
+`reranker.json` has the prompt and says how the output becomes a score.
 """
-# How the usage code that is passed around for vocabulary graphs differs from the models' authors' own.
+# Usage code for vocabulary graphs that is in circulation differs from the authors' reference in these points.
 RECIPE = """
-`AutoModelForCausalLM` in Transformers.js reads this folder too. Usage code for it that goes around differs from the
-authors' reference, and its scores with it: the reference has two line feeds after `</think>`, not one, and one, not
-two, between instruction, query and document; to truncate the finished prompt cuts off its end, where the answer is
-read; and exp(yes) / (exp(yes) + exp(no)) overflows where a logit is beyond 709. The prompt in `reranker.json` is the
-reference's.
+`AutoModelForCausalLM` in Transformers.js reads this folder too. Use the prompt in `reranker.json`, which is that of the
+authors' reference: usage code in circulation differs from it, and gives other scores. The reference has two line feeds
+after `</think>`, not one, and one line feed, not two, between instruction, query and document. Truncating the finished
+prompt cuts off its end, where the answer is read. exp(yes) / (exp(yes) + exp(no)) overflows for logits above 709.
 """
 USAGE = """## Use
 
@@ -56,7 +55,7 @@ USAGE = """## Use
 
 
 def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
-    """Write README.md of the artifact in `folder`; labelled candidates in `checkpoint` give the baselines."""
+    """Write the artifact's README.md to `folder`; baselines come from labelled candidates in `checkpoint`, if any."""
     variants = list(manifest.variants)
     licence = f"license: {manifest.source.licence}\n" if manifest.source.licence else ""
     parts = [
@@ -79,8 +78,8 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         ),
         "\n## Parity with PyTorch\n",
         f"Differences from transformers {manifest.made_with['transformers']} in float32, each graph and padding side, "
-        "over the pairs of `golden.json`. Batch effect: how far a document's logit moves with what it is batched "
-        "with. Repeat it with `onnxrank verify`.\n",
+        "over the pairs of `golden.json`. Batch effect: how much a document's logit depends on the rest of its batch. "
+        "`onnxrank verify` repeats the comparison.\n",
         _table(
             PARITY_COLUMNS,
             [row for n, v in manifest.variants.items() for row in parity_rows(n, v.parity, v.batch_effect)],
@@ -97,7 +96,7 @@ def _exits(manifest: Manifest) -> str:
     if matryoshka is None:
         return ""
     layers, dims = (", ".join(map(str, choices)) for choices in (matryoshka.layers, matryoshka.dims))
-    return f" Exits after {layers} layers, of widths {dims}: `layers=` and `dim=` choose."
+    return f" It has exits after {layers} layers and widths {dims}; choose with `layers=` and `dim=`."
 
 
 def _scripts(manifest: Manifest, checkpoint: Path, folder: Path) -> str:

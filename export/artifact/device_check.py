@@ -1,7 +1,7 @@
-"""`device_check.json`: what each graph gives for a few golden pairs, for scorers on devices unknown here.
+"""Writes `device_check.json`: the logits of each graph for a few golden pairs, to check other devices against.
 
-A GPU in a browser is compared with these, not with PyTorch: 4 bits may stray from PyTorch further than a broken kernel
-does, and the prefix graph of 4 bits from the padded one.
+A GPU in a browser is compared with these logits, not with PyTorch's, because a 4-bit variant may differ more from
+PyTorch, and its prefix graph more from its padded graph, than a broken kernel does from a correct one.
 """
 
 import json
@@ -22,15 +22,15 @@ from onnxrank.engine.pair_scorer import Graph, PairScorer
 from onnxrank.engine.text_scorer import TextScorer
 from onnxrank.proof.verification import encode_pairs, encode_texts
 
-# The file holds the shortest golden pair of more than so many tokens, for each: kernels for attention take other paths
-# for longer texts, and one may be right up to 32 tokens and wrong beyond.
+# For each number, the file has the shortest golden pair with more tokens than that: attention kernels take other code
+# paths for longer texts, and one may be correct up to 32 tokens and wrong beyond.
 LONGER_THAN = (0, 32, 128)
 
 Rows = tuple[tuple[float, ...], ...]
 
 
 def write_device_check(artifact: Artifact) -> None:
-    """Write the file for a model that scores, by its graphs on the CPU."""
+    """Compute the logits on the CPU and write the file."""
     manifest = artifact.manifest
     if not (manifest.scoring.prompt or manifest.scoring.late_interaction):
         return

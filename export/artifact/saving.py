@@ -1,4 +1,4 @@
-"""Writes graphs: their weights in external files that all of them refer to."""
+"""Writes graphs, with their weights in external files that all graphs of a variant share."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from onnxrank.export.artifact.staging import check_space
 from onnxrank.export.graph.builder import INLINE_BYTES
 from onnxrank.quantize.requantize import computed_at_load
 
-# Browsers hash no more than 512 MiB in one piece, and hold no more than 2 GiB. Space between tensors comes on top.
+# Browsers hash at most 512 MiB in one piece and allocate at most 2 GiB. Padding between tensors comes on top of this.
 FILE_BYTES = 500_000_000
 
 
 def save_graphs(graphs: Sequence[tuple[Path, ir.Model]]) -> list[Path]:
-    """Save graphs of one variant, which share weights by name; return all files written.
+    """Save the graphs of one variant, whose weights of the same name are shared; return all files written.
 
-    Weights are read, converted and written one at a time, each once.
+    Each weight is read, converted and written once, one at a time.
     """
     first, _ = graphs[0]
     first.parent.mkdir(exist_ok=True)
@@ -30,7 +30,7 @@ def save_graphs(graphs: Sequence[tuple[Path, ir.Model]]) -> list[Path]:
     data: list[Path] = []
     written: list[ir.ExternalTensor] = []
     for tensors in _files(large.values()):
-        # The names by which Transformers.js asks for them.
+        # Transformers.js expects these names.
         data.append(first.with_name(f"{first.name}_data{f'_{len(data)}' if data else ''}"))
         written += ir.external_data.convert_tensors_to_external(tensors, first.parent, data[-1].name)
     stored = dict(zip(large, written, strict=True))
@@ -43,7 +43,7 @@ def save_graphs(graphs: Sequence[tuple[Path, ir.Model]]) -> list[Path]:
 
 
 def _files(tensors: Iterable[ir.TensorProtocol]) -> Iterator[list[ir.TensorProtocol]]:
-    """Split tensors, in their order, into files of at most FILE_BYTES or one tensor."""
+    """Split tensors, in order, into files of at most FILE_BYTES each; a larger tensor has a file to itself."""
     file: list[ir.TensorProtocol] = []
     for tensor in tensors:
         if file and sum(other.nbytes for other in [*file, tensor]) > FILE_BYTES:

@@ -16,7 +16,7 @@ from onnxrank.errors import OutputError
 def staged(out: Path, *, force: bool) -> Iterator[Path]:
     """Yield an empty folder that becomes `out` when the block ends without an error.
 
-    Raises OutputError if `out` exists and `force` is not set, is no artifact, or the disk is full.
+    Raises OutputError if `out` exists without `force` or is not an artifact, or if the disk is full.
     """
     _recover(out)
     if out.exists():
@@ -42,7 +42,7 @@ def staged(out: Path, *, force: bool) -> Iterator[Path]:
 
 
 def check_space(out: Path, needed: int) -> None:
-    """Raise OutputError before the work if `needed` bytes do not fit on out's disk."""
+    """Raise OutputError if fewer than `needed` bytes are free on the disk of `out`."""
     free = shutil.disk_usage(out).free
     if needed > free:
         raise OutputError(
@@ -55,7 +55,7 @@ def _move(folder: Path, out: Path) -> None:
     if not out.exists():
         folder.rename(out)
         return
-    # No system call swaps two folders everywhere; `_recover` mends a crash between these two renames.
+    # No portable system call swaps two folders; `_recover` cleans up after a crash between these two renames.
     old = _old(out)
     out.rename(old)
     folder.rename(out)

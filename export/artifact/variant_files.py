@@ -19,9 +19,9 @@ from onnxrank.quantize.variants import apply_precision
 
 
 def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, vocabulary: Vocabulary | None) -> Variant:
-    """Write the graphs of a variant to `folder`/onnx; return its entry in the manifest, not proven yet.
+    """Write the graphs of a variant to `folder`/onnx; return its manifest entry, without parity yet.
 
-    vocabulary: the part of the tokens to keep; None for all.
+    vocabulary: the tokens to keep; None for all.
     """
     precision = PRECISIONS[name]
     padded = f"onnx/model{precision.suffix}.onnx"

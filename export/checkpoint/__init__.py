@@ -1,4 +1,4 @@
-"""What is read: where a checkpoint comes from, its configuration, tensors, tokenizer and vocabulary.
+"""Reads checkpoints: where they come from, configuration, tensors, tokenizer and vocabulary.
 
-May import `onnxrank` alone; builds no graph.
+May import only `onnxrank`; builds no graph.
 """

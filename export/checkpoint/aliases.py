@@ -7,7 +7,7 @@ UNSTATED = "not stated"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alias:
-    """`repo_id` None means the checkpoint inside this package. licence: as the model's card names it."""
+    """`repo_id` None means the checkpoint inside this package. licence: as named on the model's card."""
 
     repo_id: str | None
     family: str

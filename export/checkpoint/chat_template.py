@@ -1,4 +1,4 @@
-"""A checkpoint's chat template, rendered with a pair of texts in the sandbox that transformers uses too."""
+"""Renders a checkpoint's chat template with a pair of texts, in the same sandbox as transformers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from onnxrank.export.checkpoint.tokenizer import settings
 PAIR_ROLES = ("query", "document")
 CHAT_ROLES = ("system", "user")
 FILE = "chat_template.jinja"
-# Two texts that no template contains.
+# Placeholder texts that no template contains.
 MARKS = ("\ue000query\ue001", "\ue000document\ue001")
 
 Chat = Callable[..., str]
@@ -36,7 +36,7 @@ def render(checkpoint: Checkpoint, query: str, document: str, *, chat: Chat) -> 
     """Return the chat of a pair; `chat(messages, **arguments)` renders it."""
     config = st_config(checkpoint, "sentence_bert_config.json")
     arguments = dict((config.get("processing_kwargs") or {}).get("chat_template") or {})
-    arguments.pop("restore_suffix", None)  # sentence-transformers' own, and always our way
+    arguments.pop("restore_suffix", None)  # an argument of sentence-transformers, not of the template
     structured = ((config.get("modality_config") or {}).get("message") or {}).get("format") == "structured"
 
     def messages(roles: tuple[str, str], texts: tuple[str, str]) -> list[dict[str, Any]]:

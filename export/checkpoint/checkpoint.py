@@ -1,4 +1,4 @@
-"""A checkpoint folder in safetensors, read one tensor at a time."""
+"""Reads a safetensors checkpoint folder, one tensor at a time."""
 
 import difflib
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-import ml_dtypes  # noqa: F401  # registers bfloat16 with numpy, which safetensors looks up by name
+import ml_dtypes  # noqa: F401  # registers bfloat16 with NumPy; safetensors needs it
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -18,16 +18,16 @@ from onnxrank.export.checkpoint.pickles import as_safetensors
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-# The one pickle that stands for a whole checkpoint; read as weights alone, and only where there is nothing better.
+# The only pickle that is read as a whole checkpoint (tensors only), if there are no safetensors files.
 LEGACY = "final.pt"
-# Another beside the weights, of a few megabytes.
+# A pickle of a few megabytes that is read besides the weights.
 LEGACY_HEADS = "classification_heads.pt"
 FLOATS = ("BF16", "F16", "F32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorEntry:
-    """Where a tensor lies, and its dtype and shape as the file's header gives them."""
+    """A tensor's file, and its dtype and shape from the file's header."""
 
     file: Path
     dtype: str
@@ -36,7 +36,7 @@ class TensorEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """`config` is config.json; `tensors` lists the weights, which stay on disk until `tensor` reads one."""
+    """config: config.json. tensors: the list of weights; they stay on disk until `tensor` reads one."""
 
     folder: Path
     config: dict[str, Any]
@@ -61,7 +61,7 @@ class Checkpoint:
         return replace(self, tensors={**self.tensors, **_header(file)})
 
     def require(self, name: str, shape: Sequence[int]) -> None:
-        """Raise CheckpointError unless a float tensor of this name and shape exists; nothing is read."""
+        """Raise CheckpointError unless a float tensor of this name and shape exists, without reading its values."""
         entry = self._entry(name)
         if entry.shape != tuple(shape):
             raise CheckpointError(
@@ -111,7 +111,7 @@ class Checkpoint:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a file's JSON object. Raises CheckpointError if it is something else."""
+    """Return a file's JSON object. Raises CheckpointError if it is not one."""
     data = _parse(path)
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} holds a {type(data).__name__}, not an object; download the checkpoint again.")
@@ -119,7 +119,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_json_list(path: Path) -> list[dict[str, Any]]:
-    """Return a file's JSON list of objects. Raises CheckpointError if it is something else."""
+    """Return a file's JSON list of objects. Raises CheckpointError if it is not one."""
     data = _parse(path)
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
         raise CheckpointError(f"{path} is no list of objects; download the checkpoint again.")
@@ -135,7 +135,7 @@ def _parse(path: Path) -> object:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    # The single file first, as transformers does: the oracle has to read the same weights.
+    # The single file comes first, as in transformers, because the oracle has to read the same weights.
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
@@ -149,24 +149,24 @@ def _weight_files(folder: Path) -> list[Path]:
     if pickles := [p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in sorted(folder.glob(pattern))]:
         raise CheckpointError(
             f"{folder} holds only {pickles[0]}, a pickle, which could run code and is not opened; "
-            "load it with transformers where you trust it, and `save_pretrained` writes safetensors."
+            "if you trust it, load it with transformers and call `save_pretrained`, which writes safetensors."
         )
     raise CheckpointError(f"{folder} has no {WEIGHTS}, so it is no checkpoint; give a model's folder.")
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
-    """Tensor name to shard, as the index gives it; each shard is a file next to the index."""
+    """Return the index's map from tensor name to shard; each shard is a file next to the index."""
     found = read_json(folder / INDEX).get("weight_map")
     if not isinstance(found, dict) or not found or not all(isinstance(shard, str) for shard in found.values()):
         raise CheckpointError(f"{folder / INDEX} has no weight_map of file names; download the checkpoint again.")
     for shard in found.values():
-        if PureWindowsPath(shard).name != shard:  # knows both slashes, and drives
+        if PureWindowsPath(shard).name != shard:  # PureWindowsPath recognises both slashes, and drives
             raise CheckpointError(f"{folder / INDEX} names {shard!r}, which is no plain file name; do not use it.")
     return found
 
 
 def _home(folder: Path, name: str) -> Path:
-    """The file in which a tensor should be."""
+    """Return the file in which a tensor should be."""
     if (folder / WEIGHTS).is_file():
         return folder / WEIGHTS
     return folder / _weight_map(folder).get(name, INDEX)
@@ -174,7 +174,7 @@ def _home(folder: Path, name: str) -> Path:
 
 def _header(file: Path) -> dict[str, TensorEntry]:
     with _reading(file) as opened:
-        slices = {name: opened.get_slice(name) for name in opened.keys()}  # not a mapping
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # the file is not a mapping
         return {
             name: TensorEntry(file=file, dtype=part.get_dtype(), shape=tuple(part.get_shape()))
             for name, part in slices.items()
@@ -183,7 +183,7 @@ def _header(file: Path) -> dict[str, TensorEntry]:
 
 @contextmanager
 def _reading(file: Path) -> Iterator[Any]:
-    """Map a weight file: anew for each read, so that threads share nothing."""
+    """Map a weight file; each read maps it again, so that threads share nothing."""
     try:
         with safe_open(file, framework="np") as opened:
             yield opened
@@ -192,8 +192,8 @@ def _reading(file: Path) -> Iterator[Any]:
 
 
 def _finite(value: NDArray[np.float32], name: str, entry: TensorEntry) -> NDArray[np.float32]:
-    # The sum is NaN or infinite exactly when an element is (barring overflow, which float64 rules out).
-    with np.errstate(invalid="ignore"):  # inf - inf warns
+    # The sum is NaN or infinite exactly if an element is; in float64 it cannot overflow.
+    with np.errstate(invalid="ignore"):  # inf - inf raises a warning
         total = value.sum(dtype=np.float64)
     if not np.isfinite(total):
         raise CheckpointError(

@@ -1,11 +1,11 @@
-"""Refuses what a config.json asks for and a graph would not do: what is not understood may change the scores."""
+"""Refuses config.json fields that the graph does not implement, because they may change the scores."""
 
 from collections.abc import Mapping, Set
 from typing import Any
 
 from onnxrank.errors import UnsupportedError
 
-# Fields that change nothing in inference arithmetic, in any architecture.
+# Fields that do not change inference arithmetic in any architecture.
 HARMLESS = {
     "architectures", "model_type", "_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype",
     "use_cache", "initializer_range", "pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id",

@@ -1,4 +1,4 @@
-"""The module folders of sentence-transformers and PyLate: modules.json, and the configuration of each module."""
+"""Reads the module folders of sentence-transformers and PyLate: modules.json and each module's configuration."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ KNOWN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "LogitScor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """One entry of modules.json. `config` is the config.json of its folder, which may have none."""
+    """One entry of modules.json. config: its folder's config.json, empty if there is none."""
 
     kind: str
     folder: str
@@ -22,9 +22,9 @@ class Module:
 
 
 def read_modules(checkpoint: Checkpoint) -> list[Module]:
-    """Return the modules in their order; an empty list where there is no modules.json.
+    """Return the modules in order; an empty list if there is no modules.json.
 
-    Raises UnsupportedError for a module that is not known, CheckpointError for a folder outside the checkpoint.
+    Raises UnsupportedError for an unknown module, CheckpointError for a folder outside the checkpoint.
     """
     path = checkpoint.folder / MODULES
     if not path.is_file():
@@ -48,7 +48,7 @@ def read_modules(checkpoint: Checkpoint) -> list[Module]:
 
 
 def st_config(checkpoint: Checkpoint, name: str = "config_sentence_transformers.json") -> dict[str, Any]:
-    """Return a configuration file of sentence-transformers, or nothing where there is none."""
+    """Return a configuration file of sentence-transformers, or an empty dict if there is none."""
     path = checkpoint.folder / name
     return read_json(path) if path.is_file() else {}
 
@@ -57,7 +57,7 @@ SCORE_ACTIVATIONS: dict[str, Activation] = {"Sigmoid": "sigmoid", "Identity": "i
 
 
 def score_activation(checkpoint: Checkpoint) -> Activation:
-    """Return what a cross-encoder's logit becomes, "sigmoid" or "identity".
+    """Return a cross-encoder's activation, "sigmoid" or "identity".
 
     Source: CrossEncoder.get_default_activation_fn of sentence-transformers.
     """
@@ -76,12 +76,12 @@ def score_activation(checkpoint: Checkpoint) -> Activation:
     return SCORE_ACTIVATIONS[name]
 
 
-# Names in torch.nn: the operator and its domain.
+# torch.nn class name: ONNX operator.
 ACTIVATIONS = {"Identity": None, "Tanh": "Tanh", "ReLU": "Relu", "Sigmoid": "Sigmoid", "GELU": "Gelu"}
 
 
 def activation_of(module: Module) -> str:
-    """Return the torch.nn class name of a Dense module's activation; Tanh where none is named, as its class has it."""
+    """Return the torch.nn class name of a Dense module's activation; Tanh if none is named, as in its own code."""
     name = str(module.config.get("activation_function", "torch.nn.modules.activation.Tanh"))
     short = name.rpartition(".")[2]
     if not name.startswith("torch.nn.") or short not in ACTIVATIONS:

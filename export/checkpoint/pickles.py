@@ -1,6 +1,6 @@
-"""Weights in a PyTorch pickle, read with `weights_only`: nothing in the file is ever run.
+"""Reads weights from a PyTorch pickle with `weights_only`, which runs no code in the file.
 
-The conversion to safetensors happens in a process of its own, so that the exporter never loads torch.
+The conversion to safetensors runs in a separate process, so that the exporter never loads torch.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from onnxrank.export.scratch import scratch
 
 @cache
 def as_safetensors(path: Path) -> Path:
-    """Return a safetensors file with the tensors of a pickle; it lives as long as this process.
+    """Return a safetensors file with the tensors of a pickle; it is deleted when this process ends.
 
     Raises CheckpointError if the file holds anything but tensors in (one level of) dictionaries.
     """
@@ -34,14 +34,14 @@ def _convert(source: Path, target: Path) -> None:
 
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle's errors share no base, and span lines
+    except Exception as error:  # pickle errors have no common base, and messages of several lines
         sys.exit(f"{type(error).__name__}: {str(error).splitlines()[0]}")
     for name in ("model_state_dict", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         sys.exit("it holds more than named tensors")
-    # Clones: safetensors refuses tensors that share memory.
+    # Clone, because safetensors refuses tensors that share memory.
     save_file({str(name): value.clone().contiguous() for name, value in content.items()}, target)
 
 

@@ -1,4 +1,4 @@
-"""From what a person types (an alias, a hub id, a folder) to a checkpoint folder."""
+"""Finds the checkpoint folder for a source: an alias, a hub id or a folder."""
 
 import difflib
 import os
@@ -11,8 +11,8 @@ from onnxrank.errors import InputError
 from onnxrank.export.checkpoint.aliases import ALIASES, UNSTATED
 from onnxrank.export.checkpoint.checkpoint import LEGACY_HEADS
 
-# No pickles, for loading one can run code, but the small one that a family reads as weights alone. The hub client's *
-# crosses slashes.
+# Pickles are not downloaded, because loading one can run code; the exception is a small one that is read with
+# weights_only. In these patterns, * also matches slashes.
 PATTERNS = (
     "config.json",
     "generation_config.json",
@@ -50,7 +50,7 @@ class CheckpointSource:
 def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
     """Return the checkpoint that `source` names, downloading it if it is on the hub.
 
-    An alias comes first (write ./demo for a folder of that name), then a folder, then a hub id.
+    An alias takes precedence (write ./demo for a folder of that name), then a folder, then a hub id.
     Raises InputError if it is none of these, HubError if the download fails.
     """
     alias = ALIASES.get(source)
@@ -65,7 +65,7 @@ def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
             family=alias.family,
             licence=alias.licence,
         )
-    if alias is None and os.path.isdir(source):  # Path.is_dir is true for "", and raises for a name that is too long
+    if alias is None and os.path.isdir(source):  # Path.is_dir is true for "" and raises for an overlong name
         _refuse_revision(revision, source)
         folder = Path(source).resolve()
         return CheckpointSource(
@@ -109,5 +109,5 @@ def _licence(folder: Path) -> str | None:
         return None
     matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
     named = dict(re.findall(r"^(license(?:_name)?):[ \t]*[\"']?([\w.+-]+)", matter[1], re.MULTILINE)) if matter else {}
-    # The hub's word for a licence that it has no short name for.
+    # "other" is the hub's value for a licence without a short name.
     return named.get("license_name", "other") if named.get("license") == "other" else named.get("license")

@@ -1,4 +1,4 @@
-"""What a checkpoint's tokenizer files say."""
+"""Reads a checkpoint's tokenizer files."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 def fixed_token_ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
-    """Return a text's token ids, control tokens parsed and nothing added."""
+    """Return a text's token ids; control tokens are parsed, and none are added."""
     return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def template_token_ids(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the ids that the tokenizer's own template puts before and behind a text, such as [CLS] and [SEP]."""
+    """Return the ids that the tokenizer's own template puts before and after a text, such as [CLS] and [SEP]."""
     encoding = tokenizer.encode("a")
     sides = encoding.sequence_ids
     first, last = sides.index(0), len(sides) - sides[::-1].index(0)
@@ -50,13 +50,13 @@ def single_token(tokenizer: Tokenizer, word: str) -> int:
 
 
 def settings(checkpoint: Checkpoint) -> dict[str, object]:
-    """Return tokenizer_config.json, or nothing where there is none."""
+    """Return tokenizer_config.json, or an empty dict if there is none."""
     path = checkpoint.folder / "tokenizer_config.json"
     return read_json(path) if path.is_file() else {}
 
 
 def declared_length(checkpoint: Checkpoint) -> int | None:
-    """Return tokenizer_config.json's model_max_length, or None where it is not known."""
+    """Return tokenizer_config.json's model_max_length, or None if it does not say."""
     length = settings(checkpoint).get("model_max_length")
     return (
         int(length) if isinstance(length, (int, float)) and length < 1_000_000 else None
@@ -71,6 +71,6 @@ def special_token_id(checkpoint: Checkpoint, tokenizer: Tokenizer, name: str) ->
 
 
 def pad_token_id(checkpoint: Checkpoint, tokenizer: Tokenizer) -> int:
-    """Any id would do, since padding is masked; the tokenizer's own is the least surprising."""
+    """Return the tokenizer's padding token id, or another: any works, because padding is masked."""
     found = special_token_id(checkpoint, tokenizer, "pad_token")
     return found if found is not None else int(checkpoint.config.get("pad_token_id") or 0)

@@ -1,7 +1,7 @@
-"""A vocabulary without the tokens of scripts that nobody asked for: fewer rows of the embedding table to download.
+"""Cuts a vocabulary to the tokens of chosen scripts, which makes the embedding table and the download smaller.
 
-A token whose text is a part of a text in the kept scripts is kept too, so every merge and piece that such a text needs
-is still there, and it is encoded as before, up to the numbering. Other texts fall back to bytes or the unknown token.
+Every token that can be part of a text in these scripts is kept, with the merges and pieces that it needs, so such a
+text is encoded as before except for the numbering. Other texts fall back to bytes or the unknown token.
 """
 
 import json
@@ -23,33 +23,33 @@ from onnxrank.errors import InputError, UnsupportedError
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 
 MODELS = ("BPE", "Unigram", "WordPiece")
-# The scripts of what all scripts share: digits, punctuation, emoji; accents.
+# Unicode's script names for characters that all scripts share: digits, punctuation, emoji; accents.
 SHARED = ("Common", "Inherited")
 SCRIPT = re.compile("[A-Z][A-Za-z_]+")
-# Where token ids stand in the manifest, golden.json, config.json and, but for its model, tokenizer.json.
+# Keys that hold token ids in the manifest, golden.json, config.json and tokenizer.json (except its model).
 ID_KEYS = re.compile(r"(\w+_)?token_ids?|ids?|pad_id|cls|sep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """What is kept of a vocabulary. new_ids: by old id, in order. tokenizer: the tokenizer.json of the new ids."""
+    """The kept part of a vocabulary. new_ids: by old id, ascending. tokenizer: the tokenizer.json with the new ids."""
 
     new_ids: Mapping[int, int]
     tokenizer: Mapping[str, Any]
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, scoring: Scoring, scripts: Sequence[str]) -> "Vocabulary":
-        """Return what the scripts and the scoring need of a checkpoint's vocabulary. Raises as `prune` does."""
+        """Return the part of a checkpoint's vocabulary that scripts and scoring need. Raises as `prune` does."""
         tokenizer = Tokenizer.from_file(str(checkpoint.folder / TOKENIZER))
         return prune(tokenizer, scripts, ids_in(write(scoring)))
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """The rows of the embedding table that are kept, int64 [tokens]."""
+        """The kept rows of the embedding table, int64 [tokens]."""
         return np.array(list(self.new_ids), np.int64)
 
     def renumber(self, data: Any, key: str = "") -> Any:
-        """Return JSON data with the new ids, and None for one that is gone. key: what `data` stands under."""
+        """Return JSON data with the new ids, None for removed ones. key: the key whose value `data` is."""
         if key == "added_tokens_decoder":
             return {str(self.new_ids[int(old)]): token for old, token in data.items() if int(old) in self.new_ids}
         if isinstance(data, dict):
@@ -65,7 +65,7 @@ class Vocabulary:
         return read(Scoring, self.renumber(write(scoring)))
 
     def golden(self, golden: Golden) -> Golden:
-        """Return the pairs whose tokens are all kept, with the new ids. Raises InputError if none of them is scored."""
+        """Return the pairs whose tokens are all kept, with the new ids. Raises InputError if no scored pair is left."""
         data = write(golden)
         data["pairs"] = [pair for pair in data["pairs"] if self.new_ids.keys() >= set(ids_in(pair))]
         kept = read(Golden, self.renumber(data))
@@ -78,10 +78,10 @@ class Vocabulary:
 
 
 def prune(tokenizer: Tokenizer, scripts: Sequence[str], always: Iterable[int]) -> Vocabulary:
-    """Keep the tokens whose characters all belong to these scripts, as Unicode names them, or to every script.
+    """Keep the tokens whose characters all belong to these scripts (Unicode's names) or to all scripts.
 
     Bytes, other parts of characters, added tokens, the unknown token and the ids in `always` are kept too.
-    Raises InputError for an unknown script, UnsupportedError for a tokenizer of another model than MODELS.
+    Raises InputError for an unknown script, UnsupportedError for a tokenizer model that is not in MODELS.
     """
     data = json.loads(tokenizer.to_str())
     model = data.pop("model")
@@ -92,7 +92,7 @@ def prune(tokenizer: Tokenizer, scripts: Sequence[str], always: Iterable[int]) -
     letters, decoder = _letters(scripts, tokenizer), tokenizer.decoder
 
     def is_kept(piece: str) -> bool:
-        # A part of a character decodes to the replacement character, which belongs to every script.
+        # A part of a character decodes to the replacement character, which belongs to all scripts.
         text = decoder.decode([piece]) if decoder else piece
         return letters.issuperset(text) or (len(text) == 1 and text.isascii())
 
@@ -103,7 +103,7 @@ def prune(tokenizer: Tokenizer, scripts: Sequence[str], always: Iterable[int]) -
 
 
 def ids_in(data: Any, key: str = "") -> Iterator[int]:
-    """Yield the token ids in JSON data. key: what `data` stands under."""
+    """Yield the token ids in JSON data. key: the key whose value `data` is."""
     if isinstance(data, dict):
         for name, value in data.items():
             yield from ids_in(value, name)
@@ -115,7 +115,7 @@ def ids_in(data: Any, key: str = "") -> Iterator[int]:
 
 
 def _letters(scripts: Sequence[str], tokenizer: Tokenizer) -> set[str]:
-    """The characters of the scripts and of all scripts, and what the tokenizer's normalizer makes of them."""
+    """Return the characters of the scripts and of SHARED, and the results of normalizing them."""
     for script in scripts:
         if not SCRIPT.fullmatch(script) or not _is_known(script):
             raise InputError(
@@ -142,7 +142,7 @@ def _pieces(model: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _needed(model: Mapping[str, Any]) -> list[int]:
-    """The unknown token, and of Unigram the least likely piece, on whose score that of unknown characters depends."""
+    """Return the unknown token; for Unigram also the least likely piece, by which unknown characters are scored."""
     vocabulary = model["vocab"]
     if model["type"] == "Unigram":
         least = min(range(len(vocabulary)), key=lambda id_: vocabulary[id_][1])
@@ -151,7 +151,7 @@ def _needed(model: Mapping[str, Any]) -> list[int]:
 
 
 def _model(model: Mapping[str, Any], new_ids: Mapping[int, int]) -> dict[str, Any]:
-    """The model of tokenizer.json without what is gone."""
+    """Return the model of tokenizer.json without the removed tokens."""
     if model["type"] == "Unigram":
         kept = [entry for id_, entry in enumerate(model["vocab"]) if id_ in new_ids]
         return {**model, "vocab": kept, "unk_id": new_ids.get(model["unk_id"])}

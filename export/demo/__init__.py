@@ -1,1 +1,1 @@
-"""The demo checkpoint, shipped inside the package."""
+"""The demo checkpoint that ships with the package."""

@@ -1,4 +1,4 @@
-"""The families that can be exported, one file each; a new family is a file here and a line in the list."""
+"""The model families that can be exported, one file each; a new family is a file here and a line in the list."""
 
 from onnxrank.export.families import (
     colbert,

@@ -1,4 +1,4 @@
-"""What the families share that read an answer's logits behind the prompt: "yes" minus "no", "1" minus "0"."""
+"""Shared by families whose score is the logit of an answer after the prompt: "yes" minus "no", "1" minus "0"."""
 
 from collections.abc import Callable
 
@@ -21,9 +21,10 @@ def answer_plan(
     logit_scale: float = 1.0,
     weight: Read | None = None,
 ) -> Plan:
-    """Return the plan of a model whose logit is logit(true) - logit(false), or logit(true) where false is None.
+    """Return the plan of a model whose logit is logit(true) - logit(false), or logit(true) if false is None.
 
-    weight: the vector [hidden] that gives this logit, where it is not to be taken from the vocabulary projection.
+    weight: the vector [hidden] whose product with the hidden state is this logit, if it does not come from the
+    vocabulary projection.
     """
     recipe = scoring(
         prompt=prompt,
@@ -39,7 +40,7 @@ def answer_plan(
 
 
 def answer_reference(torch: Torch, true: int, false: int | None) -> Callable[[list[int], list[int]], list[float]]:
-    """Return the same score as transformers' causal language model gives it."""
+    """Return a function that computes this score with transformers' causal language model."""
     model = torch.load("AutoModelForCausalLM")
 
     def score(query_ids: list[int], ids: list[int]) -> list[float]:

@@ -1,7 +1,7 @@
 """ColBERT checkpoints of PyLate and sentence-transformers: a vector per token, compared by MaxSim.
 
-Source: pylate/models/colbert.py. The prefix token stands behind [CLS]; queries are filled up with [MASK] tokens, which
-are scored even where attention does not see them; documents drop the vectors of the skip list.
+Source: pylate/models/colbert.py. The prefix token follows [CLS]. Queries are filled up with [MASK] tokens, which are
+scored even if attention does not see them. Documents drop the vectors of tokens on the skip list.
 """
 
 import re
@@ -28,7 +28,7 @@ from onnxrank.export.options import FamilyOptions
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether it says so, or has a projection by PyLate."""
+    """Whether the configuration says ColBERT, or modules.json names a MultiVectorMask."""
     kinds = [module.kind for module in read_modules(checkpoint)]
     return st_config(checkpoint).get("model_type") == "ColBERT" or "MultiVectorMask" in kinds
 
@@ -78,12 +78,12 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 
 def reference(torch: Torch) -> Reference:
-    """PyLate's way, one text at a time."""
+    """Compute as PyLate does, one text at a time."""
     scoring = torch.scoring
     late, texts = scoring.late_interaction, scoring.texts
     assert late and texts
     settings = settings_of(torch.checkpoint, torch.options)
-    # Masks of booleans give zeros where a row sees nothing, masks that are added give the mean.
+    # For a row that sees no key, boolean masks (transformers 5) give zeros, and additive masks (4) the mean.
     if late.masked_row == "zero" and int(torch.transformers.__version__.split(".")[0]) < 5:
         raise UnsupportedError(
             "transformers 4 gives a masked row the mean; use transformers 5, or give --masked-row mean"
@@ -167,7 +167,7 @@ def _expansion(checkpoint: Checkpoint, tokenizer: Tokenizer, settings: ColbertSe
 
 
 def _masked_row(checkpoint: Checkpoint) -> MaskedRow:
-    """What the release of transformers that saved the checkpoint gives a row without visible keys."""
+    """Return the output for a row without visible keys in the transformers release that saved the checkpoint."""
     version = re.match(r"\d+", str(checkpoint.config.get("transformers_version", "")))
     if version is None:
         raise UnsupportedError(

@@ -1,4 +1,4 @@
-"""How a ColBERT checkpoint reads texts, in the layout of PyLate or in that of sentence-transformers 6."""
+"""Reads how a ColBERT checkpoint encodes texts, in the layout of PyLate or of sentence-transformers 6."""
 
 import string
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from onnxrank.export.options import FamilyOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColbertSettings:
-    """prefixes: tokens of their own; prompts: the words before each text. lengths: tokens, prefix included.
-    expansion: queries are filled up to their length, with `expansion_token` or, if None, the tokenizer's mask token;
-    attend: whether attention sees these. skip: words whose vectors documents drop. strip: whether spaces around prompt
-    and text are dropped."""
+    """prefixes: single tokens before the texts. prompts: words before the texts. lengths: in tokens, prefix included.
+    expansion: whether queries are filled up to their length, with `expansion_token` or, if None, the tokenizer's mask
+    token. attend: whether attention sees these. skip: words whose vectors documents drop. strip: whether spaces around
+    prompt and text are removed."""
 
     query_prefix: str
     document_prefix: str
@@ -46,7 +46,7 @@ class ColbertSettings:
 
 
 def settings_of(checkpoint: Checkpoint, options: FamilyOptions) -> ColbertSettings:
-    """Read them; the options' lengths go before the checkpoint's. Raises UnsupportedError for what is not known."""
+    """Read the settings; the options' lengths override the checkpoint's. Raises UnsupportedError for unknown values."""
     mask = next((module for module in read_modules(checkpoint) if module.kind == "MultiVectorMask"), None)
     found = _sentence_transformers(checkpoint, mask) if mask else _pylate(checkpoint)
     return replace(
@@ -59,7 +59,7 @@ def settings_of(checkpoint: Checkpoint, options: FamilyOptions) -> ColbertSettin
 def _pylate(checkpoint: Checkpoint) -> ColbertSettings:
     """Source: ColBERT.__init__ of pylate/models/colbert.py, whose defaults these are.
 
-    Its `encode` takes the prompts by name; the two that are named for the sides are those the model was trained with.
+    Its `encode` takes prompts by name; the model was trained with the two that are named after the sides.
     """
     stored = {name: value for name, value in st_config(checkpoint).items() if value is not None}
     prompts = stored.get("prompts", {})

@@ -1,8 +1,8 @@
 """Encoder cross-encoders: sequence classifiers of transformers with one label, and sentence-transformers' module
-stacks. Architectures without a builder are traced by PyTorch.
+stacks. PyTorch traces architectures without a builder.
 
-Texts are joined as the tokenizer joins pairs, the longer one is cut first, and the activation is the checkpoint's own:
-sentence-transformers' rule is a sigmoid where a checkpoint with one label does not say otherwise.
+The tokenizer's own template joins the pair, the longer text is cut first, and the activation is the checkpoint's: by
+sentence-transformers' rule a sigmoid, unless a checkpoint with one label says otherwise.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ from onnxrank.export.options import FamilyOptions
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether it is a sequence classifier with one label and an encoder, or a module stack that ends in scores."""
+    """Whether it is an encoder with a one-label sequence classifier, or a module stack that ends in scores."""
     if modules := read_modules(checkpoint):
         return modules[-1].config.get("module_output_name") == "scores"
     architecture = (checkpoint.config.get("architectures") or [""])[0]
@@ -60,7 +60,7 @@ def reference(torch: Torch) -> Reference:
     read = _stack_reference(torch, modules) if modules else None
 
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
-        # As a list of pairs: of two single texts, an empty second one would be left out.
+        # A list of pairs, because the tokenizer ignores an empty second text outside a list.
         limits = {"truncation": True, "max_length": torch.scoring.max_length}
         ids: list[int] = torch.tokenizer([[query, document]], **limits)["input_ids"][0]
         return [], ids
@@ -77,7 +77,7 @@ def reference(torch: Torch) -> Reference:
 
 
 def _types(torch: Torch, ids: list[int]) -> list[int]:
-    """Token types of a pair: the first text ends with the first separator."""
+    """Return a pair's token types: the first text ends with the first separator."""
     prompt = torch.scoring.prompt
     assert prompt
     separator = list(prompt.separator_token_ids)
@@ -140,7 +140,7 @@ def _last(weights: Weights, name: str, x: ir.Value, width: int, *, bias: bool) -
 
 
 def _stack_head(checkpoint: Checkpoint, modules: list[Module], b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:
-    """Transformer, Pooling, then Dense and LayerNorm modules, of which the last gives the scores."""
+    """Append the Pooling module and the Dense and LayerNorm modules after it; the last one's output is the scores."""
     x = hidden.normed
     for i, module in enumerate(modules[1:], 1):
         if module.kind == "Pooling":

@@ -1,4 +1,4 @@
-"""Which family a checkpoint is of, and whether the family takes the options."""
+"""Detects a checkpoint's family, and checks the options against it."""
 
 from onnxrank.errors import InputError, UnsupportedError
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
@@ -8,10 +8,10 @@ from onnxrank.export.options import FamilyOptions
 
 
 def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
-    """Return the family called `name`, or for None the one that the checkpoint certainly is of.
+    """Return the family called `name`, or for None the one that recognises the checkpoint.
 
-    Raises InputError if the name is unknown or there is no certainty, UnsupportedError if it comes in another
-    architecture.
+    Raises InputError if the name is unknown or the family is not certain, UnsupportedError if the checkpoint's
+    architecture is not one of the family's.
     """
     if name is None:
         found = [family for family in FAMILIES.values() if family.recognises(checkpoint)]

@@ -1,4 +1,4 @@
-"""What a family is: how its checkpoints become graphs, and the reference code that its exports are held to."""
+"""A model family: how its checkpoints become graphs, and the reference code that its exports are compared with."""
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from onnxrank.export.architectures.architecture import Graphs
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.options import FamilyOptions
 
-# What most families leave empty; the manifest itself has no defaults.
+# Defaults for the fields that most families leave empty; the manifest's classes have no defaults.
 scoring = partial(
     Scoring,
     prompt=None,
@@ -29,10 +29,10 @@ scoring = partial(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an export of one checkpoint is made of.
+    """The graphs and the scoring of one checkpoint's export.
 
-    scoring: of the graph that gives the score; `readout` in it is for the vocabulary graph alone.
-    traced: whether the graph comes from PyTorch's tracer.
+    scoring: for the graph whose output is the score; its `readout` is only for the vocabulary graph.
+    traced: whether PyTorch's tracer makes the graph.
     """
 
     scoring: Scoring
@@ -42,9 +42,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Torch:
-    """What the reference code of a family gets: PyTorch's modules, the checkpoint and its own tokenizer.
+    """The arguments of a family's reference code: PyTorch's modules, the checkpoint and its own tokenizer.
 
-    load(auto_class, **arguments) gives a transformers model of the checkpoint in evaluation mode that computes in
+    load(auto_class, **arguments) returns the checkpoint's transformers model in evaluation mode; it computes in
     float32.
     """
 
@@ -66,8 +66,8 @@ class Torch:
 class Reference:
     """A family's reference code on one checkpoint.
 
-    encode(query, document) gives the token ids of query (empty for models that read pairs) and prompt or document;
-    score(query_ids, ids) the logits: one, or all exits (deepest first) by widths (widest first).
+    encode(query, document) returns the token ids of the query (empty for models that read pairs) and of the prompt or
+    document. score(query_ids, ids) returns the logits: one, or all exits (deepest first) by widths (widest first).
     """
 
     encode: Callable[[str, str], tuple[list[int], list[int]]]
@@ -78,9 +78,9 @@ class Reference:
 class Family:
     """One family.
 
-    model_types: the architectures (config.json's model_type) it comes in; empty for any but those in `never`. options:
-    the names in FamilyOptions that it takes besides max_length. recognises(checkpoint): whether it is certainly of
-    this family.
+    model_types: its architectures (config.json's model_type); empty means any except those in `never`. options: the
+    fields of FamilyOptions that it takes besides max_length. recognises(checkpoint): whether the checkpoint is
+    certainly of this family.
     """
 
     name: str
@@ -93,5 +93,5 @@ class Family:
     never: Set[str] = frozenset()
 
     def comes_as(self) -> str:
-        """Return its architectures in words."""
+        """Return its architectures as text for messages."""
         return ", ".join(self.model_types) or f"any but {', '.join(sorted(self.never))}"

@@ -1,8 +1,8 @@
-"""llama-nemotron-rerank: Llama layers that see both ways, the mean over all tokens, one linear score.
+"""llama-nemotron-rerank: Llama layers with bidirectional attention, the mean over all tokens, a linear score.
 
 Source: LlamaBidirectionalForSequenceClassification of NVIDIA-NeMo/Automodel
 (nemo_automodel/components/models/llama_bidirectional/model.py), which is the checkpoint's own code, and the prompt of
-its card. A pair is one text, cut at its end. The logit is divided by config.json's temperature.
+its model card. A pair is encoded as one text and cut at its end. The logit is divided by config.json's temperature.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ SCORE = "score.weight"
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether there is a head on such a body; embedding models have the same body."""
+    """Whether the checkpoint has a score head; embedding models have the same body."""
     return checkpoint.config.get("model_type") == MODEL_TYPE and SCORE in checkpoint.tensors
 
 
@@ -52,7 +52,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 
 def reference(torch: Torch) -> Reference:
-    """A transcription of the source: nothing that comes with a checkpoint is run."""
+    """A transcription of the source, because the exporter runs no code of a checkpoint."""
     own = {"model_type", "auto_map", "architectures"}
     fields = {name: value for name, value in torch.checkpoint.config.items() if name not in own}
     model = torch.load("LlamaModel", config=torch.transformers.LlamaConfig(**fields))
@@ -64,7 +64,7 @@ def reference(torch: Torch) -> Reference:
         return [], ids
 
     def score(query_ids: list[int], ids: list[int]) -> list[float]:
-        # What is added to the attention scores: nothing, where the causal mask would be.
+        # The additive mask: zeros instead of the causal mask.
         mask = torch.torch.zeros(1, 1, len(ids), len(ids))
         hidden = model(input_ids=torch.torch.tensor([ids]), attention_mask=mask).last_hidden_state[0].float()
         return [float(hidden.mean(0) @ weight) / _temperature(torch.checkpoint)]
@@ -85,7 +85,7 @@ def _temperature(checkpoint: Checkpoint) -> float:
 
 FAMILY = Family(
     name="llama-nemotron-rerank",
-    description="Llama body that sees both ways, mean of all tokens, linear head (llama-nemotron-rerank-1b-v2)",
+    description="bidirectional Llama body, mean of all tokens, linear head (llama-nemotron-rerank-1b-v2)",
     model_types=[MODEL_TYPE],
     options=frozenset({"activation"}),
     recognises=recognises,

@@ -1,7 +1,7 @@
 """Matrix v6 reranker: a Qwen3 body and a linear head, in float32, on the last token's hidden state.
 
-Its input format is not public beyond the checkpoint's own config.json. What is not found there has to be given by
-name: a guess would score, and score wrongly.
+The input format is documented only in the checkpoint's config.json. Options have to give what is missing there,
+because a wrong guess would give plausible but wrong scores.
 """
 
 import re
@@ -22,7 +22,7 @@ from onnxrank.export.families.pair_prompt import templated
 from onnxrank.export.graph.heads import linear_score
 from onnxrank.export.options import FamilyOptions
 
-# Names under which config.json may hold what an option gives, each with the option's field.
+# Fields that config.json may use for an option, by the option's name.
 NAMES = {
     "pair_template": ("pair_template", "template", "pair", "input_template"),
     "document_template": ("document_template", "record_template", "capability_template", "capability"),
@@ -30,7 +30,7 @@ NAMES = {
     "pooling": ("pooling",),
     "activation": ("activation",),
 }
-# Where config.json may hold them, besides at its top.
+# Sections of config.json that may hold them; the top level may, too.
 SECTIONS = ("input_format", "input", "format")
 BODIES = ("backbone_config", "backbone", "text_config")
 SLOTS = {"q": "query", "cap": "document", "capability": "document", "doc": "document", "text": "document"}
@@ -39,7 +39,7 @@ RAW = ("identity", "none", "raw", "linear")
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether there is a body called `backbone` and one head of one row."""
+    """Whether the checkpoint has a body called `backbone` and one head with one row."""
     return "backbone.embed_tokens.weight" in checkpoint.tensors and len(_heads(checkpoint)) == 1
 
 
@@ -69,7 +69,7 @@ MAX_LENGTH = 256
 
 
 def reference(torch: Torch) -> Reference:
-    """A transcription of the card: Qwen3Model, then the linear layer on the last hidden state."""
+    """A transcription of the model card: Qwen3Model, then the linear layer on the last hidden state."""
     body = with_body(torch.checkpoint, torch.options)
     prefix = decoder.body_prefix(body)
     config = torch.transformers.Qwen3Config(**{k: v for k, v in body.config.items() if k != "model_type"})
@@ -100,7 +100,7 @@ def reference(torch: Torch) -> Reference:
 
 
 def with_body(checkpoint: Checkpoint, options: FamilyOptions) -> Checkpoint:
-    """Return the checkpoint with the body's configuration in the place of its own.
+    """Return the checkpoint with the body's configuration instead of its own.
 
     Raises InputError if neither config.json nor an option has it.
     """
@@ -121,7 +121,7 @@ def with_body(checkpoint: Checkpoint, options: FamilyOptions) -> Checkpoint:
 
 
 def _own(config: Mapping[str, Any]) -> set[str]:
-    """Fields that describe the input or the head, not the body."""
+    """Return the fields that describe the input or the head, not the body."""
     known = {name for names in NAMES.values() for name in names} | set(SECTIONS)
     return known | {"arch", "base_model", "head", "head_dtype", "backbone_dtype", "params", "num_params", "version"}
 
@@ -138,7 +138,7 @@ def _read_config(source: str) -> dict[str, Any]:
 
 
 def _input_format(checkpoint: Checkpoint, options: FamilyOptions) -> dict[str, Any]:
-    """What config.json and the options say of the input, by the options' names."""
+    """Return what config.json and the options say about the input, by option name."""
     sections = [checkpoint.config, *(checkpoint.config.get(name) for name in SECTIONS)]
     found: dict[str, Any] = {}
     for section in sections:
@@ -180,7 +180,7 @@ def _heads(checkpoint: Checkpoint) -> list[str]:
 
 
 def _head(checkpoint: Checkpoint, hidden: int) -> tuple[str, str | None]:
-    """The names of the head's weight, [1, hidden], and bias, [1]."""
+    """Return the names of the head's weight, [1, hidden], and bias, [1]."""
     heads = _heads(checkpoint)
     if len(heads) != 1:
         raise CheckpointError(

@@ -1,9 +1,9 @@
 """mmBERT 2D-matryoshka reranker: a ModernBERT encoder with a small head for every exit layer and width.
 
 Source: vllm-project/semantic-router, src/training/model_embeddings/mmbert_32k/reranker_model.py. A head is
-Linear -> GELU -> Linear on the first `width` numbers of the first token's hidden state. Exits before the last layer
-pass the encoder's final norm; the last layer's state is taken before that norm, unless the checkpoint's
-representation_contract declares the norm for it as well.
+Linear -> GELU -> Linear on the first `width` dimensions of the first token's hidden state. The encoder's final norm is
+applied at exits before the last layer. At the last layer it is applied only if the checkpoint's representation_contract
+says so.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ CONTRACT = {
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether the heads lie beside the encoder."""
+    """Whether the checkpoint has a file of heads beside the encoder."""
     return any((checkpoint.folder / name).is_file() for name in (HEADS, LEGACY_HEADS))
 
 
@@ -68,8 +68,8 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 
 def reference(torch: Torch) -> Reference:
-    """A transcription of the source named above: the encoder's loop by hand, since hidden_states[-1] is before the
-    final norm in transformers 4 and after it in 5."""
+    """A transcription of the source. Hooks collect the layers' states, because hidden_states[-1] is before the final
+    norm in transformers 4 and after it in 5."""
     heads, layers, dims = _heads(torch.checkpoint, torch.options)
     model = torch.load("AutoModel")
     states: dict[int, Any] = {}
@@ -94,7 +94,7 @@ def reference(torch: Torch) -> Reference:
 
 
 def _keep(states: dict[int, Any], index: int, module: Any, inputs: Any, output: Any) -> None:
-    # A layer gives a tuple in transformers 4.
+    # In transformers 4 a layer returns a tuple.
     states[index] = output[0] if isinstance(output, tuple) else output
 
 
@@ -133,7 +133,7 @@ def _heads_file(folder: Path) -> Path:
 
 
 def _heads(checkpoint: Checkpoint, options: FamilyOptions) -> tuple[Checkpoint, list[int], list[int]]:
-    """The heads' tensors, and the exits and widths to export, deepest and widest first."""
+    """Return the heads' tensors, and the exits and widths to export, deepest and widest first."""
     heads = replace(checkpoint, tensors={}).with_file(_heads_file(checkpoint.folder))
     found = {tuple(map(int, name.split(".")[:2])) for name in heads.tensors if name.endswith(".3.weight")}
     layers = sorted({layer for layer, _ in found}, reverse=True)

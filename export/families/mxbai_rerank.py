@@ -1,9 +1,9 @@
 """mxbai-rerank v2: a Qwen2 language model that answers "1" or "0".
 
-Source: mxbai_rerank/mxbai_rerank_v2.py of mixedbread-ai/mxbai-rerank at 8e709dc. The query's line, the document's and
-the texts around them are tokenized one by one. Its max_length counts the two lines alone, and a query keeps three
-quarters of that at most. The score is logit(1) - logit(0) at the last position. An instruction would be a line before
-the query's; the package's default is none.
+Source: mxbai_rerank/mxbai_rerank_v2.py of mixedbread-ai/mxbai-rerank at 8e709dc. The query's line, the document's line
+and the texts around them are tokenized separately. The package's max_length counts only these two lines, and the query
+is cut to three quarters of it. The score is logit(1) - logit(0) at the last position. An instruction would be a line
+before the query; the package's default is none.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ MAX_LENGTH = 8192
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Never: its files are those of any Qwen2."""
+    """Return False, because its files look like those of any Qwen2."""
     return False
 
 
@@ -53,7 +53,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 
 def prompt(tokenizer: Tokenizer) -> Prompt:
-    """A separator stands behind the query and behind the document."""
+    """Return the prompt; a separator follows the query and the document."""
     separator, after = fixed_token_ids(tokenizer, SEPARATOR), (TASK, SUFFIX)
     return Prompt(
         prefix_token_ids=fixed_token_ids(tokenizer, PREFIX),
@@ -79,7 +79,7 @@ def reference(torch: Torch) -> Reference:
 
 
 def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: int) -> list[int]:
-    """The package's prompt, with a tokenizer of transformers; max_length counts all of it."""
+    """Return the package's prompt, from a transformers tokenizer; max_length counts the whole prompt."""
 
     def tokens(text: str) -> list[int]:
         ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -88,9 +88,9 @@ def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: i
     separator = tokens(SEPARATOR)
     after = [*separator, *tokens(TASK), *tokens(SUFFIX)]
     room = max_length - len(tokens(PREFIX)) - len(after)
-    asked = tokens(QUERY.format(query=query))[: room * 3 // 4]
-    answered = [*separator, *tokens(DOCUMENT.format(document=document))][: room - len(asked)]
-    return [*tokens(PREFIX), *asked, *answered, *after]
+    first = tokens(QUERY.format(query=query))[: room * 3 // 4]
+    answered = [*separator, *tokens(DOCUMENT.format(document=document))][: room - len(first)]
+    return [*tokens(PREFIX), *first, *answered, *after]
 
 
 FAMILY = Family(

@@ -1,4 +1,4 @@
-"""Prompts of pairs, from a text template or from the tokenizer's own way to join two texts."""
+"""Makes the prompt of a pair, from a text template or from the tokenizer's template for pairs."""
 
 import re
 from dataclasses import replace
@@ -17,9 +17,9 @@ def templated(
 ) -> Prompt:
     """Return the prompt of a template with one {query}, then one {document}, and {instruction} before them if any.
 
-    Control tokens of the tokenizer inside it become fixed token ids, and whatever follows the document too. Between
-    query and document the text is cut where no token can cross it; where there is no such place, the query is encoded
-    anew with every document.
+    Control tokens in the template become fixed token ids, and so does everything after the document. The text between
+    query and document is split where no token can span the split; if there is no such place, each pair is encoded
+    whole.
     Raises UnsupportedError for another order of slots.
     """
     if template.count(QUERY) != 1 or template.count(DOCUMENT) != 1 or template.index(QUERY) > template.index(DOCUMENT):
@@ -50,8 +50,8 @@ def templated(
 
 
 def encoded_whole(prompt: Prompt) -> Prompt | None:
-    """Return the prompt that encodes each pair as one text; None where control tokens part query and document, or it is
-    whole already."""
+    """Return the prompt that encodes each pair as one text; None if control tokens separate query and document, or if
+    the prompt already does."""
     if prompt.whole or prompt.separator_token_ids:
         return None
     return replace(prompt, instruction="", query="", document=prompt.instruction + prompt.query + prompt.document)
@@ -80,7 +80,7 @@ def joined(tokenizer: Tokenizer, *, document_template: str | None = None) -> Pro
 
 
 def _parts(between: str, tokenizer: Tokenizer) -> tuple[str | None, str, str]:
-    """What follows the query, the control tokens, what precedes the document; query None if there is no safe cut."""
+    """Split into text after the query (None if there is no safe split), control tokens, text before the document."""
     control = _control(tokenizer)
     found = list(control.finditer(between))
     if found:
@@ -90,7 +90,7 @@ def _parts(between: str, tokenizer: Tokenizer) -> tuple[str | None, str, str]:
 
 
 def _cut(before: str, query: str, tokenizer: Tokenizer) -> tuple[str, str]:
-    """The instruction's piece and the query's; all in the second where they cannot be parted."""
+    """Return the instruction's piece and the query's; the first is empty if there is no safe split."""
     tail = before.rpartition("}")[2]
     cut = safe_cut(tail)
     if "{instruction}" not in before or cut is None:
@@ -100,8 +100,8 @@ def _cut(before: str, query: str, tokenizer: Tokenizer) -> tuple[str, str]:
 
 
 def safe_cut(text: str) -> int | None:
-    """Return the last place where byte-level tokenizers of the GPT-4 line never merge: between an ASCII letter and
-    what is no letter, digit or mark. Both sides are fixed text, so no query or document can change that."""
+    """Return the last place where GPT-4's and similar byte-level tokenizers never merge: between an ASCII letter and a
+    character that is not a letter, digit or mark. Both are fixed text, so no query or document can change that."""
     places = [match.end() for match in re.finditer(r"[A-Za-z](?=[^\w'\u0080-\U0010ffff])", text)]
     return places[-1] if places else None
 

@@ -1,4 +1,4 @@
-"""Qwen3-Embedding: the last token's hidden state as a vector of length one, for retrieval before reranking."""
+"""Qwen3-Embedding: the L2-normalised hidden state of the last token, for retrieval before reranking."""
 
 import re
 
@@ -22,7 +22,7 @@ MAX_LENGTH = 8192
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether modules.json pools the last token of a decoder."""
+    """Whether it is a decoder whose modules.json pools the last token."""
     return checkpoint.config.get("model_type") in DECODERS and any(
         _pools_last(module.config) for module in read_modules(checkpoint) if module.kind == "Pooling"
     )
@@ -79,7 +79,7 @@ def reference(torch: Torch) -> Reference:
 
 
 def _prompts(checkpoint: Checkpoint) -> tuple[str | None, str, str]:
-    """The default instruction, and the templates of queries and documents."""
+    """Return the default instruction, and the templates of queries and documents."""
     prompts = st_config(checkpoint).get("prompts") or {"query": INSTRUCTED.format(instruction=INSTRUCTION)}
     query, document = str(prompts.get("query", "")), str(prompts.get("document", ""))
     instructed = re.fullmatch(r"Instruct: (.*)\nQuery:( ?)", query, re.DOTALL)
@@ -92,7 +92,7 @@ def _check_modules(checkpoint: Checkpoint) -> None:
     for module in read_modules(checkpoint):
         if module.kind == "Pooling" and not _pools_last(module.config):
             raise UnsupportedError(
-                f"{module.folder}/config.json pools otherwise than by the last token, which this family does; "
+                f"{module.folder}/config.json does not pool the last token, which this family does; "
                 "name the family this checkpoint belongs to."
             )
         if module.kind not in ("Transformer", "Pooling", "Normalize"):

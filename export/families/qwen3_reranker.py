@@ -1,9 +1,9 @@
 """Qwen3-Reranker: a causal language model that answers "yes" or "no".
 
-Prompt and scoring follow the transformers recipe of the model card: the prefix, the body and the suffix are
-tokenized one by one, the body is cut from the right, and the score is softmax over (no, yes) at the last position,
-which is sigmoid(logit(yes) - logit(no)). Conversions to Qwen3ForSequenceClassification hold that difference of two
-rows as their score.weight, and are read as such.
+Prompt and scoring follow the transformers code of the model card: the prefix, the body and the suffix are tokenized
+separately, the body is cut from the right, and the score is softmax over (no, yes) at the last position, which is
+sigmoid(logit(yes) - logit(no)). In conversions to Qwen3ForSequenceClassification, score.weight is the difference of the
+two rows.
 """
 
 from typing import Any
@@ -26,13 +26,13 @@ BODY = "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
 SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 YES, NO = "yes", "no"
-# What a conversion to a sequence classifier has in the place of the vocabulary.
+# The head of a conversion to a sequence classifier, which replaces the vocabulary projection.
 CLASSIFIER = "score.weight"
 MAX_LENGTH = 8192
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether the checkpoint brings the family's own chat template."""
+    """Whether the checkpoint has the family's chat template."""
     template = checkpoint.folder / "chat_template.jinja"
     return template.is_file() and "Judge whether the Document meets" in template.read_text(encoding="utf-8")
 
@@ -54,8 +54,8 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 
 def prompt(tokenizer: Tokenizer) -> Prompt:
-    """The body is cut right after `<Query>:` and `<Document>:`, where the tokenizer never merges: what follows
-    starts with a space."""
+    """Return the prompt. The body is split after `<Query>:` and `<Document>:`, where the tokenizer never merges because
+    a space follows."""
     return Prompt(
         prefix_token_ids=fixed_token_ids(tokenizer, PREFIX),
         instruction="<Instruct>: {instruction}\n<Query>:",
@@ -86,7 +86,7 @@ def reference(torch: Torch) -> Reference:
 
 
 def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: int) -> list[int]:
-    """The card's prompt, with a tokenizer of transformers."""
+    """Return the model card's prompt, from a transformers tokenizer."""
     prefix = tokenizer.encode(PREFIX, add_special_tokens=False)
     suffix = tokenizer.encode(SUFFIX, add_special_tokens=False)
     body = tokenizer(

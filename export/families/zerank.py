@@ -1,8 +1,8 @@
-"""zerank-2 and other causal rerankers of sentence-transformers: the logit of one answer token, or of two, minus.
+"""zerank-2 and other causal rerankers of sentence-transformers: the logit of an answer token, or a difference of two.
 
-The prompt is the checkpoint's chat template, given the pair as sentence-transformers gives it: roles "query" and
-"document". Where a template knows these roles not, the query is the system's message and the document the user's, as
-zerank's card has it. zerank's probability is sigmoid(logit / 5), whatever its configuration says of the logit.
+The prompt is the checkpoint's chat template with the pair as sentence-transformers passes it, in the roles "query" and
+"document". If a template does not know these roles, the query is the system message and the document the user message,
+as on zerank's card. zerank's probability is sigmoid(logit / 5), even if its configuration says otherwise.
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ from onnxrank.export.families.pair_prompt import templated
 from onnxrank.export.options import FamilyOptions
 
 MAX_LENGTH = 8192
-# Sources: the card (sigmoid of a fifth), and the token `Yes` that 1_LogitScore/config.json names, 9454.
+# Sources: the model card (sigmoid of a fifth), and 1_LogitScore/config.json (the token `Yes`, 9454).
 ZERANK_SCALE = 0.2
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether modules.json ends in a LogitScore, and the prompt is not Qwen3-Reranker's."""
+    """Whether modules.json ends with LogitScore, and the prompt is not Qwen3-Reranker's."""
     kinds = [module.kind for module in read_modules(checkpoint)]
     return "LogitScore" in kinds and not qwen3_reranker.recognises(checkpoint)
 
@@ -47,8 +47,8 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 
 def reference(torch: Torch) -> Reference:
-    """sentence-transformers' way: the rendered text is one sequence; of a prompt that is too long, the end of the
-    template is written over the last tokens."""
+    """Encode as sentence-transformers does: the rendered text is one sequence; if it is too long, the end of the
+    template replaces its last tokens."""
     length = torch.scoring.max_length
 
     def tokens(text: str) -> list[int]:

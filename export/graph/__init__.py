@@ -1,4 +1,4 @@
-"""The parts that graphs are built of: the builder, inputs, attention, rotary embedding, heads, the traced fallback.
+"""The parts of graphs: the builder, inputs, attention, rotary embedding, heads, the traced fallback.
 
 May import checkpoint/.
 """

@@ -1,4 +1,4 @@
-"""Builds an ONNX graph op by op; weights stay unread until the graph is saved."""
+"""Builds an ONNX graph op by op; weights are read only when the graph is saved."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ Dimension = int | str
 
 
 class GraphBuilder:
-    """Collects inputs, weights and nodes; `model` closes the graph."""
+    """Collects inputs, weights and nodes; `model` finishes the graph."""
 
     def __init__(self) -> None:
         self._tape = Tape()
@@ -37,21 +37,21 @@ class GraphBuilder:
         return value
 
     def op(self, op_type: str, *inputs: ir.Value | None, name: str | None = None, **attributes: Any) -> ir.Value:
-        """Append a standard ONNX node with one output, which gets `name`."""
+        """Append a standard ONNX node with one output, called `name`."""
         return self._append("", op_type, inputs, [name], attributes)[0]
 
     def contrib(
         self, op_type: str, *inputs: ir.Value | None, outputs: Sequence[str | None], **attributes: Any
     ) -> Sequence[ir.Value]:
-        """Append a com.microsoft node; an output called None is left out."""
+        """Append a com.microsoft node; outputs called None are omitted."""
         return self._append(MICROSOFT, op_type, inputs, outputs, attributes)
 
     def split(self, x: ir.Value, parts: int, width: int, name: str) -> Sequence[ir.Value]:
-        """Cut the last axis into `parts` pieces of `width`."""
+        """Split the last axis into `parts` pieces of `width`."""
         return self.split_at(x, self.constant([width] * parts, f"{parts}_times_{width}"), parts, name)
 
     def split_at(self, x: ir.Value, sizes: ir.Value, parts: int, name: str) -> Sequence[ir.Value]:
-        """Cut the last axis into `parts` pieces of these sizes, int64 [parts]."""
+        """Split the last axis into `parts` pieces of these sizes, int64 [parts]."""
         return self._append("", "Split", [x, sizes], [f"{name}.{i}" for i in range(parts)], {"axis": -1})
 
     def choose(
@@ -61,9 +61,9 @@ class GraphBuilder:
         otherwise: Callable[[], Mapping[str, ir.Value]],
         name: str,
     ) -> Mapping[str, ir.Value]:
-        """Run what `then` appends where the condition, bool [1], holds, and what `otherwise` appends where not.
+        """Append an If node: if the condition, bool [1], is true, the nodes of `then` run, else those of `otherwise`.
 
-        Both give float32 values by the same keys; so does the result.
+        Both return float32 values under the same keys, which are the result's.
         """
         branches = [self._branch(make, f"{name}.{part}") for make, part in ((then, "then"), (otherwise, "else"))]
         keys = list(branches[0][1])
@@ -72,14 +72,14 @@ class GraphBuilder:
         return dict(zip(keys, values, strict=True))
 
     def constant(self, value: NDArray[Any] | int | float | Sequence[int], name: str) -> ir.Value:
-        """Return a small constant: ints become int64, floats float32; one name, one value."""
+        """Return a small constant: ints become int64, floats float32. A name has one value."""
         array = np.asarray(value)
         if array.dtype == np.float64:
             array = array.astype(np.float32)
         return self._initializer(name, lambda: ir.tensor(array, name=name))
 
     def weight(self, name: str, shape: Sequence[int], read: Callable[[], NDArray[np.float32]]) -> ir.Value:
-        """Return a float32 weight whose values `read` gives when they are needed."""
+        """Return a float32 weight whose values `read` returns when they are needed."""
         evaluate = partial(_evaluate, name, tuple(shape), read)
         tensor = ir.LazyTensor(evaluate, ir.DataType.FLOAT, ir.Shape(shape), name=name)
         return self._initializer(name, lambda: tensor)
@@ -99,7 +99,7 @@ class GraphBuilder:
         return ir.Model(graph, ir_version=IR_VERSION, producer_name="onnxrank")
 
     def prepend(self, model: ir.Model, replacing: Mapping[str, ir.Value]) -> None:
-        """Put what was built in front of another model, whose inputs get the values that `replacing` names."""
+        """Insert the built nodes in front of another model; `replacing` maps its inputs to their new values."""
         graph = model.graph
         for value in graph.inputs:
             value.replace_all_uses_with(replacing[str(value.name)])
@@ -126,10 +126,11 @@ class GraphBuilder:
         names: Sequence[str | None],
         attributes: Mapping[str, Any],
     ) -> Sequence[ir.Value]:
-        # Optimizers of ONNX Runtime crash on an optional input that is spelled out at the end as missing.
+        # ONNX Runtime's optimizers crash on a missing optional input at the end, so it is removed.
         while inputs and inputs[-1] is None:
             inputs = inputs[:-1]
-        # The empty name means "not wanted". Unnamed ones are numbered here, because onnx_ir numbers each branch anew.
+        # An empty name means an omitted output. Outputs without a name are numbered here, because onnx_ir numbers each
+        # branch from the start.
         outputs = [ir.Value(name=f"unnamed_{next(self._numbers)}" if name is None else name) for name in names]
         return self._nodes.op_multi_out(op_type, inputs, attributes, outputs=outputs, domain=domain, name=names[0])
 

@@ -1,6 +1,6 @@
-"""What stands before and after a decoder's layers, the same for every decoder-only architecture.
+"""The inputs of a decoder's graph, the same for every decoder-only architecture.
 
-Three shapes of graph: padded rows on either side, documents behind a cached prefix, and lm (KV cache and full
+There are three shapes of graph: rows padded on either side, documents behind a cached prefix, and lm (KV cache and full
 vocabulary, as AutoModelForCausalLM code expects).
 """
 
@@ -16,12 +16,12 @@ from onnxrank.export.graph.builder import GraphBuilder
 
 INT64, INT32, FLOAT = ir.DataType.INT64, ir.DataType.INT32, ir.DataType.FLOAT
 
-# exp() of it is 0 next to any attention score, and it is finite in float16 too.
+# Its softmax weight is 0 next to any attention score, and it is finite in float16.
 MASKED = -3e4
 
 
 class Shape(Enum):
-    """The three graphs a decoder can become."""
+    """The three graphs of a decoder."""
 
     PADDED = "padded"
     PREFIX = "prefix"
@@ -30,15 +30,15 @@ class Shape(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderInputs:
-    """What the layers need from the graph's inputs.
+    """The values that the layers get from the graph's inputs.
 
-    token_ids: int64 [batch, sequence], right-padded. seqlens_k: int32 [batch], last key's index.
-    total_length: int32 scalar, keys in all. Both are a lone row's in the prefix graph.
-    position_ids and attention_bias: None where GroupQueryAttention's own positions and causal mask are right.
-    past: each layer's (key, value) inputs; empty where there is no KV cache.
-    present_length: int64 [1], tokens of each row whose keys and values are wanted; None where all or none are.
-    grouped_from: int64 [1], the length from which a lone row takes GroupQueryAttention; None where all rows do.
-    select: keeps the positions to score, [batch, sequence, n] -> [scored, n]; None keeps all of them.
+    token_ids: int64 [batch, sequence], right-padded. seqlens_k: int32 [batch], index of the last key.
+    total_length: int32 scalar, number of keys. In the prefix graph, both are for a single row.
+    position_ids and attention_bias: None if GroupQueryAttention's own positions and causal mask are right.
+    past: each layer's (key, value) inputs; empty if there is no KV cache.
+    present_length: int64 [1], tokens of each row whose keys and values are outputs; None if all or none are.
+    grouped_from: int64 [1], the length from which a single row uses GroupQueryAttention; None if all rows do.
+    select: selects the positions to score, [batch, sequence, n] -> [scored, n]; None keeps all of them.
     """
 
     token_ids: ir.Value
@@ -53,7 +53,8 @@ class DecoderInputs:
 
 
 def padded_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
-    """Padded rows. GroupQueryAttention is silently wrong on left padding, so rows are rolled to the left first."""
+    """Declare padded rows. Rows are rolled to the left first, because GroupQueryAttention is silently wrong on left
+    padding."""
     input_ids = b.input("input_ids", INT64, ["batch_size", "sequence_length"])
     mask = b.input("attention_mask", INT64, ["batch_size", "sequence_length"])
     zero, one = b.constant(0, "zero"), b.constant(1, "one")
@@ -80,10 +81,10 @@ def padded_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
 
 
 def prefix_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
-    """Rows of similar length, padded on the right, that continue one shared past, which all of them see.
+    """Declare rows of similar length, padded on the right, that all continue one past.
 
-    GroupQueryAttention takes one row alone, so seqlens_k is that row's. Only from grouped_from tokens on: ONNX Runtime
-    Web computes it several times slower than plain products.
+    GroupQueryAttention is used only for a single row, so seqlens_k is that row's, and only from grouped_from tokens on,
+    because it is several times slower than plain products in ONNX Runtime Web.
     """
     input_ids = b.input("input_ids", INT64, ["documents", "length"])
     last_index = b.input("last_index", INT64, ["documents"])
@@ -110,8 +111,8 @@ def prefix_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
 
 
 def lm_inputs(b: GraphBuilder, cache: KeyValueCache) -> DecoderInputs:
-    """Text generation with a KV cache. The bias hides padding on either side; rotary positions count padding
-    too, which changes nothing, because attention sees only their differences."""
+    """Declare inputs for text generation with a KV cache. The bias masks padding on either side. Rotary positions
+    include padding, which has no effect, because attention depends only on their differences."""
     input_ids = b.input("input_ids", INT64, ["batch_size", "sequence_length"])
     mask = b.input("attention_mask", INT64, ["batch_size", "total_sequence_length"])
     past = _past(b, cache, ["batch_size", cache.heads, "past_sequence_length", cache.head_dim])

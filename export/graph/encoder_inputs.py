@@ -1,4 +1,4 @@
-"""What stands before an encoder's layers, and what reads its hidden states: the same for every encoder."""
+"""The inputs, poolings and full attention of an encoder's graph, the same for every encoder."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import onnx_ir as ir
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.decoder_inputs import FLOAT, INT64, MASKED
 
-# Columns that attention gets besides a head's own: one for the mask, and zeros, because kernels load four at a time.
+# Columns added to each head: one for the mask, and zeros up to four, because kernels load four numbers at a time.
 MASK_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderInputs:
-    """Padded rows; padding may stand on either side.
+    """Rows padded on either side.
 
-    token_ids: int64 [batch, sequence]. token_type_ids: likewise, or None. visible: bool [batch, sequence], whether
-    attention sees the token. first: int64 [batch, 1], the index of each row's first token. positions: int64
+    token_ids and token_type_ids (or None): int64 [batch, sequence]. visible: bool [batch, sequence], whether attention
+    sees the token. first: int64 [batch, 1], the index of each row's first token. positions: int64
     [batch, sequence], counted from there.
     """
 
@@ -52,7 +52,7 @@ def first_token(b: GraphBuilder, inputs: EncoderInputs, hidden: ir.Value) -> ir.
 
 
 def mean(b: GraphBuilder, inputs: EncoderInputs, hidden: ir.Value) -> ir.Value:
-    """Return the mean of the hidden states that attention sees, [batch, hidden]."""
+    """Return the mean hidden state of the visible tokens, [batch, hidden]."""
     weights = b.op("Unsqueeze", b.op("Cast", inputs.visible, to=FLOAT), b.constant([-1], "last_axis"))
     axis = b.constant([1], "axis_1")
     total = b.op("ReduceSum", b.op("Mul", hidden, weights), axis, keepdims=0)
@@ -60,7 +60,7 @@ def mean(b: GraphBuilder, inputs: EncoderInputs, hidden: ir.Value) -> ir.Value:
 
 
 def last_token(b: GraphBuilder, inputs: EncoderInputs, hidden: ir.Value) -> ir.Value:
-    """Return each row's last hidden state that attention sees, [batch, hidden]."""
+    """Return the hidden state of each row's last visible token, [batch, hidden]."""
     count = b.op("ReduceSum", b.op("Cast", inputs.visible, to=INT64), b.constant([1], "axis_1"), keepdims=1)
     last = b.op("Sub", b.op("Add", inputs.first, count), b.constant(1, "one"), name="last_token")
     return b.op("GatherND", hidden, last, batch_dims=1, name="pooled")
@@ -72,8 +72,8 @@ POOLINGS = {"cls": first_token, "mean": mean, "last": last_token}
 class FullAttention:
     """Every token sees every visible token.
 
-    ONNX Runtime's attention kernel bounds its memory only where it gets no mask, so the mask rides along as one more
-    column: 1 in each query and MASKED in the keys that nobody may see, which their dot product adds to the score.
+    ONNX Runtime's attention kernel bounds its memory only without a mask input, so the mask is one more column of each
+    head: 1 in every query, and MASKED in the keys of padding. The dot product then adds MASKED to the score.
     """
 
     def __init__(self, b: GraphBuilder, inputs: EncoderInputs, *, heads: int, head_dim: int) -> None:

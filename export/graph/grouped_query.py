@@ -1,4 +1,4 @@
-"""GroupQueryAttention with rotary positions, as every graph of a decoder calls it."""
+"""GroupQueryAttention with rotary positions, for all graphs of decoders."""
 
 from dataclasses import dataclass
 
@@ -25,11 +25,12 @@ class GroupedQuery:
     def __call__(
         self, query: ir.Value, key: ir.Value, value: ir.Value, past: Past, name: str
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """query [batch, sequence, heads * head_dim], key and value likewise with kv_heads, none rotated yet.
+        """query is [batch, sequence, heads * head_dim], key and value have kv_heads; none is rotated yet.
 
-        Returns the attended values, like query, and the keys (rotated) and values of past and sequence together,
-        [batch, kv_heads, past + sequence, head_dim]. Read both: flash attention on the CPU needs these outputs, and
-        ONNX Runtime frees an output after its last reader, so that one without readers stays to the end of the run.
+        Returns the attended values in the shape of query, and the rotated keys and the values of past and sequence,
+        [batch, kv_heads, past + sequence, head_dim]. The caller has to read both: flash attention on the CPU needs
+        these outputs, and ONNX Runtime frees an output after its last reader but keeps one without readers to the end
+        of the run.
         """
         attended, present_key, present_value = self.b.contrib(
             "GroupQueryAttention",
@@ -53,10 +54,10 @@ class GroupedQuery:
         return attended, present_key, present_value
 
     def without_past(self, query: ir.Value, key: ir.Value, value: ir.Value, name: str) -> ir.Value:
-        """Return the attended values of rows without past."""
+        """Return the attended values of rows without a past."""
         b = self.b
         attended, present_key, present_value = self(query, key, value, (None, None), name)
-        # The shape it has already, taken from the presents to read them.
+        # A reshape to the same shape, which is computed from the present outputs in order to read them.
         shape = b.op(
             "Concat",
             b.op("Shape", present_key, start=0, end=1),

@@ -1,4 +1,4 @@
-"""What follows a model's body: the score, or an embedding of length one."""
+"""The heads of models: a score, or L2-normalised embeddings."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from onnxrank.export.graph.builder import Dimension, GraphBuilder
 from onnxrank.export.graph.decoder_inputs import FLOAT
 
-# Weights called so decide the score and are small: they are never quantized.
+# Prefix of the head's weights, which are never quantized, because they are small and decide the score.
 EXACT = "score."
-# What PyTorch's normalize adds to a vector of zeros.
+# The smallest divisor of PyTorch's normalize.
 SMALLEST_NORM = 1e-12
 
-# Name of an output: its value, dtype and shape.
+# By name of an output: its value, dtype and shape.
 Outputs = dict[str, tuple[ir.Value, ir.DataType, list[Dimension]]]
-# What follows a decoder's body: from the final hidden states [rows, hidden] and the name of their axis to the outputs.
+# A decoder's head: takes the final hidden states [rows, hidden] and the name of their first axis, returns the outputs.
 DecoderHead = Callable[[GraphBuilder, ir.Value, str], Outputs]
 Read = Callable[[], NDArray[np.float32]]
 
@@ -35,12 +35,12 @@ def linear_score(hidden_size: int, weight: Read, bias: Read | None = None) -> De
 
 
 def logits(value: ir.Value, rows: str = "batch_size", columns: int = 1) -> Outputs:
-    """Return the outputs of a graph that gives scores."""
+    """Return the outputs of a graph that computes scores."""
     return {"logits": (value, FLOAT, [rows, columns])}
 
 
 def embeddings(b: GraphBuilder, vectors: ir.Value, dim: int, *, per_token: bool) -> Outputs:
-    """Return the outputs of a graph that gives L2-normalised vectors."""
+    """Return the outputs of a graph that computes L2-normalised vectors."""
     norm = b.op("ReduceL2", vectors, b.constant([-1], "last_axis"), keepdims=1)
     norm = b.op("Max", norm, b.constant(SMALLEST_NORM, "smallest_norm"))
     name = "token_embeddings" if per_token else "embeddings"

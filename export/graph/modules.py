@@ -13,7 +13,8 @@ from onnxrank.export.graph.weights import Weights
 def dense(b: GraphBuilder, checkpoint: Checkpoint, module: Module, x: ir.Value, name: str) -> ir.Value:
     """Append a Dense module: act(x W^T + b), plus x (or its projection) where it is residual.
 
-    name: of its weights in the graph. Source: pylate/models/Dense.py, sentence_transformers/base/modules/dense.py.
+    name: prefix of its weights' names in the graph.
+    Source: pylate/models/Dense.py, sentence_transformers/base/modules/dense.py.
     """
     config = module.config
     inputs, outputs = int(config["in_features"]), int(config["out_features"])
@@ -32,7 +33,7 @@ def dense(b: GraphBuilder, checkpoint: Checkpoint, module: Module, x: ir.Value, 
 
 
 def dense_reference(torch: Any, checkpoint: Checkpoint, module: Module) -> Any:
-    """The same in PyTorch: a function of a float32 tensor [..., in_features]."""
+    """Return the module in PyTorch: a function of a float32 tensor [..., in_features]."""
     own = Checkpoint.open(checkpoint.folder / module.folder)
     tensors = {name: torch.from_numpy(own.tensor(name).copy()) for name in own.tensors}
     activation = getattr(torch.nn, activation_of(module))()
@@ -55,7 +56,7 @@ def layer_norm(b: GraphBuilder, checkpoint: Checkpoint, module: Module, x: ir.Va
 
 
 def layer_norm_reference(torch: Any, checkpoint: Checkpoint, module: Module) -> Any:
-    """The same in PyTorch."""
+    """Return the module in PyTorch."""
     own = Checkpoint.open(checkpoint.folder / module.folder)
     weight, bias = (torch.from_numpy(own.tensor(f"norm.{part}").copy()) for part in ("weight", "bias"))
     return lambda x: torch.nn.functional.layer_norm(x, weight.shape, weight, bias)

@@ -1,8 +1,8 @@
-"""Grouped-query attention of several texts behind one shared prefix, at the cost of each text alone.
+"""Grouped-query attention of several texts behind one common prefix; its cost grows linearly with the number of texts.
 
-All texts' queries meet the prefix in one matrix product, and each text its own keys in a batched one; one softmax runs
-over both. Nothing is computed between the texts, and the prefix is not copied for each of them. A text that comes
-alone may be long, and then takes GroupQueryAttention, which never holds the square of its length.
+One matrix product multiplies the queries of all texts with the prefix's keys, a batched one each text's queries with
+its own keys, and one softmax runs over both. Nothing is computed between texts, and the prefix is not copied. A single
+text may be long and then uses GroupQueryAttention, whose memory does not grow with the square of the length.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from onnxrank.export.graph.grouped_query import GroupedQuery
 
 
 class PrefixAttention:
-    """Makes the shapes and the mask once, and a layer's attention at each call."""
+    """Appends the shapes and the mask once, and one layer's attention at each call."""
 
     def __init__(self, b: GraphBuilder, grouped: GroupedQuery) -> None:
         self.b = b
@@ -44,10 +44,10 @@ class PrefixAttention:
     def __call__(
         self, query: ir.Value, key: ir.Value, value: ir.Value, layer: int, name: str
     ) -> Mapping[str, ir.Value]:
-        """query [documents, length, heads * head_dim], key and value likewise with kv_heads; none rotated yet.
+        """query is [documents, length, heads * head_dim], key and value have kv_heads; none is rotated yet.
 
-        Returns `output`, like query, and `key` and `value` of the rows' first present_length tokens, [kv_heads,
-        documents, present_length, head_dim], the keys rotated.
+        Returns `output` in the shape of query, and `key` (rotated) and `value` of the rows' first present_length
+        tokens, [kv_heads, documents, present_length, head_dim].
         """
         arguments = query, key, value, layer, name
         return self.b.choose(self.long, partial(self._one, *arguments), partial(self._several, *arguments), name)
@@ -57,7 +57,7 @@ class PrefixAttention:
         axis = b.constant([2], "axis_2")
         past = [b.op("Unsqueeze", part, b.constant([0], "axis_0")) for part in self.inputs.past[layer]]
         output, keys, values = self.grouped(query, key, value, (past[0], past[1]), name)
-        # One row: [1, kv_heads, length, head_dim] has the same order as [kv_heads, 1, length, head_dim].
+        # For one row, [1, kv_heads, length, head_dim] and [kv_heads, 1, length, head_dim] have the same memory layout.
         swap = b.constant([self.kv_heads, 1, -1, self.head_dim], "one_row")
         kept = [b.op("Slice", part, self.prefix, self.kept, axis) for part in (keys, values)]
         key, value = (b.op("Reshape", part, swap) for part in kept)
@@ -107,7 +107,7 @@ class PrefixAttention:
         return self.b.contrib("FusedMatMul", queries, keys, outputs=[name], transB=1, alpha=scale)[0]
 
     def _causal_mask(self, length: ir.Value) -> Mapping[str, ir.Value]:
-        """[G * length, length]: the rows of a head are its G queries' one after the other."""
+        """Return [G * length, length]: the rows of the G query heads of a key head follow each other."""
         b = self.b
         zero, one = b.constant(0, "zero"), b.constant(1, "one")
         index = b.op("Range", zero, b.op("Squeeze", length), one, name="column")

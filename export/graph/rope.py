@@ -34,7 +34,7 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rope:
-    """`frequencies` float32 [head_dim / 2], radians per position; cos and sin are multiplied by `scale`."""
+    """frequencies: float32 [head_dim / 2], radians per position. scale: the factor of cos and sin."""
 
     frequencies: NDArray[np.float32]
     scale: float
@@ -81,7 +81,7 @@ def _yarn(
     if given.get("truncate", True):
         low, high = math.floor(low), math.ceil(high)
     low, high = max(low, 0), min(high, head_dim - 1)
-    # The reference widens an empty ramp in the same way.
+    # The reference avoids a division by zero in the same way.
     width = high - low or 0.001
     ramp = np.clip((np.arange(head_dim // 2, dtype=np.float32) - low) / width, 0, 1).astype(np.float32)
     frequencies = (1 / (factor * periods)) * ramp + (1 / periods) * (1 - ramp)
@@ -89,7 +89,7 @@ def _yarn(
 
 
 def _llama3(periods: NDArray[np.float32], given: Mapping[str, Any]) -> Rope:
-    """Frequencies that turn often within the length trained on stay, slow ones are divided by the factor."""
+    """Keep frequencies that turn often within the trained length; divide slow ones by the factor."""
     if missing := sorted(_KNOWN["llama3"] - set(given)):
         raise CheckpointError(
             f"config.json asks for RoPE type 'llama3' and does not set {missing[0]!r}; download the checkpoint again."
@@ -116,7 +116,7 @@ def _attention_scale(factor: float, given: Mapping[str, Any]) -> float:
 
 
 def rotary_tables(b: GraphBuilder, rope: Rope, max_length: int, name: str = "") -> tuple[ir.Value, ir.Value]:
-    """cos and sin of every angle, [max_length, head_dim / 2]; constant, so the session folds them at load."""
+    """Return cos and sin of every angle, [max_length, head_dim / 2]; they are constants, which the session folds."""
     positions = b.op("Range", b.constant(0, "zero"), b.constant(max_length, "max_length"), b.constant(1, "one"))
     column = b.op("Unsqueeze", b.op("Cast", positions, to=ir.DataType.FLOAT), b.constant([1], "axis_1"))
     angles = b.op("Mul", column, b.constant(rope.frequencies[None], f"{name}rotary_frequencies"))

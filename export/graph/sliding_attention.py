@@ -1,7 +1,7 @@
 """Sliding-window attention in blocks: time and memory grow linearly with the length of the text.
 
-A block of `window` tokens can see itself, the block before and the block after, and nothing else. Laid out as
-independent little attentions, that is exact for any length.
+A block of `window` tokens sees only itself, the block before and the block after. Each block is an independent small
+attention, and the result is exact for any length.
 """
 
 import onnx_ir as ir
@@ -24,8 +24,8 @@ class SlidingAttention:
         window: int,
         masked_row: str | None,
     ) -> None:
-        """masked_row: what a token gets that sees nothing, "mean" (of all values) or "zero"; None if it does not
-        matter."""
+        """masked_row: the output for a token that sees no other, "mean" (of all values) or "zero"; None if no such
+        token affects the result."""
         self._b = b
         self._heads = heads
         self._scale = head_dim**-0.5
@@ -69,13 +69,13 @@ class SlidingAttention:
         return b.op("Where", self._sees, merged, alone, name=f"{name}.mended")
 
     def _mask(self, inputs: EncoderInputs, window: int) -> tuple[ir.Value, ir.Value]:
-        """The bias [batch x blocks, 1, block, 3 block], and whether a token sees any, bool [batch, sequence, 1]."""
+        """Return the bias [batch x blocks, 1, block, 3 block] and, bool [batch, sequence, 1], if a token sees any."""
         b = self._b
         zero, one, last = b.constant(0, "zero"), b.constant(1, "one"), b.constant([-1], "last_axis")
         block = b.op("Squeeze", self._block)
-        asked = b.op("Range", zero, b.op("Mul", block, b.constant(3, "three")), one)
-        asking = b.op("Unsqueeze", b.op("Add", b.op("Range", zero, block, one), block), last)
-        distance = b.op("Abs", b.op("Sub", asked, asking))
+        keys = b.op("Range", zero, b.op("Mul", block, b.constant(3, "three")), one)
+        queries = b.op("Unsqueeze", b.op("Add", b.op("Range", zero, block, one), block), last)
+        distance = b.op("Abs", b.op("Sub", keys, queries))
         near = b.op("LessOrEqual", distance, b.constant(window, "window_scalar"))
         column = b.op("Unsqueeze", b.op("Cast", inputs.visible, to=FLOAT), last)
         visible = self._neighbourhoods(column, b.constant([1], "axis_1"), "visible")
@@ -106,7 +106,7 @@ class SlidingAttention:
         return b.op("Concat", *parts, axis=1, name=f"{name}.neighbourhoods")
 
     def _pads(self, before: ir.Value, after: ir.Value) -> ir.Value:
-        """Pads of a [batch, sequence, width] tensor along the sequence."""
+        """Return the pads of a [batch, sequence, width] tensor along the sequence."""
         b = self._b
         zero = b.constant([0], "axis_0")
         return b.op("Concat", zero, before, zero, zero, after, zero, axis=0)

@@ -1,7 +1,7 @@
-"""Graphs of classifiers whose architecture has no builder here: traced by PyTorch's own exporter.
+"""Graphs of classifiers whose architecture has no builder: PyTorch's own exporter traces them.
 
-The tracer runs as a process of its own. Its graph reads rows padded on the right; rows padded on the left are rolled
-first. What ONNX Runtime cannot fuse in it stays slow: a traced graph is right, not fast.
+The tracer runs in a separate process. Its graph reads rows padded on the right; rows padded on the left are rolled
+first. A traced graph is correct but slow, because ONNX Runtime cannot fuse its attention.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ from onnxrank.export.scratch import scratch
 def classifier(checkpoint: Checkpoint) -> ir.Model:
     """Return the traced float32 graph of a checkpoint of transformers' AutoModelForSequenceClassification.
 
-    Raises UnsupportedError if PyTorch cannot trace it, or it has other outputs than one logit.
+    Raises UnsupportedError if PyTorch cannot trace it, or if its output is not one logit.
     """
     model = ir.load(_trace(checkpoint.folder))
     (output,) = model.graph.outputs
@@ -33,20 +33,20 @@ def classifier(checkpoint: Checkpoint) -> ir.Model:
             "such a classifier cannot be exported."
         )
     for value in model.graph.initializers.values():
-        # Small ones are saved inside the graph's file, and must not point to the tracer's.
+        # Small tensors are saved inside the graph's file and must not refer to the tracer's data file.
         if isinstance(value.const_value, ir.ExternalTensor) and value.const_value.nbytes <= INLINE_BYTES:
             value.const_value = ir.tensor(value.const_value.numpy(), name=value.name)
     for node in model.graph:
         for value in node.outputs:
             if not value.is_graph_output():
-                value.type = value.shape = None  # a variant may change it
+                value.type = value.shape = None  # a variant may change the type
     _roll(model)
     model.graph.opset_imports[MICROSOFT] = 1
     return model
 
 
 def _roll(model: ir.Model) -> None:
-    """Put nodes in front that move each row's padding to the right."""
+    """Insert nodes at the start that move each row's padding to the right."""
     b = GraphBuilder()
     inputs = {str(v.name): b.input(str(v.name), INT64, ["batch_size", "sequence_length"]) for v in model.graph.inputs}
     mask = inputs["attention_mask"]
@@ -68,7 +68,7 @@ def _trace(folder: Path) -> Path:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise UnsupportedError(
-            f"{folder.name} has an architecture without a builder here, and PyTorch cannot trace it ({lines[-1]})."
+            f"{folder.name} has an architecture without a builder, and PyTorch cannot trace it ({lines[-1]})."
         )
     return target
 
@@ -91,7 +91,7 @@ def _serve(folder: Path, target: Path) -> None:
         def forward(self, *inputs: Any) -> Any:
             return self.model(**dict(zip(names, inputs, strict=True))).logits
 
-    # Two rows of seven tokens: a dimension of 1 would be taken for a constant.
+    # Two rows of seven tokens, because the tracer would take a dimension of 1 for a constant.
     examples = {"input_ids": torch.full((2, 7), 5), "attention_mask": torch.ones(2, 7, dtype=torch.int64)}
     examples["token_type_ids"] = torch.zeros(2, 7, dtype=torch.int64)
     dynamic = {0: torch.export.Dim("batch_size"), 1: torch.export.Dim("sequence_length")}

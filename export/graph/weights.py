@@ -1,4 +1,4 @@
-"""A checkpoint's tensors as weights of a graph, checked for name and shape when they are first named."""
+"""Adds a checkpoint's tensors to a graph as weights, and checks their names and shapes."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import onnx_ir as ir
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.graph.builder import GraphBuilder
 
-# What stands before the names of a model's body, depending on which class saved it.
+# Prefixes of the body's tensor names; they depend on the class that saved the model.
 PREFIXES = ("model.", "", "backbone.", "backbone.model.", "bert.", "roberta.", "encoder.", "base_model.")
 
 
@@ -20,7 +20,7 @@ class Weights:
         self._prefix = prefix
 
     def tensor(self, name: str, shape: Sequence[int], *, as_name: str | None = None) -> ir.Value:
-        """Return a tensor as it is; in the graph it is called `as_name`."""
+        """Return a tensor unchanged; its name in the graph is `as_name`, or its own."""
         full = self._prefix + name
         self._checkpoint.require(full, shape)
         return self.b.weight(as_name or full, shape, lambda: self._checkpoint.tensor(full))
@@ -44,8 +44,8 @@ class Weights:
 
 
 def prefix_of(checkpoint: Checkpoint, name: str) -> str:
-    """Return what stands before `name`, a tensor of the model's body, in this checkpoint.
+    """Return the prefix of `name`, a tensor of the model's body, in this checkpoint.
 
-    Where it is nowhere, the first of PREFIXES, so that the error about it names the usual place.
+    If no prefix matches, return the first of PREFIXES, so that the error message names the usual place.
     """
     return next((prefix for prefix in PREFIXES if prefix + name in checkpoint.tensors), PREFIXES[0])

@@ -1,4 +1,4 @@
-"""PyTorch's own scores of a checkpoint, the pairs that it scores, and the ranking measures of an evaluation set.
+"""Computes PyTorch's own scores of a checkpoint for the golden pairs, and ranking measures of an evaluation set.
 
-May import all rooms but artifact/.
+May import all subpackages except artifact/.
 """

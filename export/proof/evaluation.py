@@ -8,7 +8,7 @@ from onnxrank.artifact.opening import Artifact
 from onnxrank.quality.measures import RANKING, measure
 from onnxrank.reranker import Reranker
 
-# Names that people read, of the measures in RANKING.
+# Displayed names of the measures in RANKING.
 NAMES = ("nDCG@10", "MRR@10", "top-1")
 
 T = TypeVar("T", int, float)

@@ -1,4 +1,4 @@
-"""The pairs every export is proven on: several languages and scripts, from nothing at all to the longest text."""
+"""The pairs that every export is verified on: several languages and scripts, from empty texts to the longest."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from onnxrank.artifact.golden import GoldenPair
 from onnxrank.errors import CheckpointError
 
-# Labelled candidates that a checkpoint folder may bring along.
+# Labelled candidates that a checkpoint folder may contain.
 EVALUATION = "evaluation.jsonl"
 EVALUATION_QUERIES = 10
 
@@ -52,7 +52,7 @@ FILLER = (
 
 
 def golden_pairs(tokenizer: Tokenizer, folder: Path, *, max_length: int, proof_length: int) -> list[GoldenPair]:
-    """Return the pairs to score, and one to tokenize only if scoring a text of max_length would take minutes.
+    """Return the pairs to score; one is only tokenized if scoring a text of max_length would take minutes.
 
     proof_length: tokens of the longest text that is scored.
     """

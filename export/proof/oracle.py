@@ -1,7 +1,7 @@
-"""PyTorch's own scores of an untouched checkpoint.
+"""Computes PyTorch's own scores of an unmodified checkpoint.
 
-It runs as a process of its own, so that the exporter's memory never holds the model. Families hold their reference
-code as functions that get PyTorch passed in: only this file, the tracer and the reader of pickles import it.
+It runs in a separate process, so that the exporter's memory never holds the model. A family's reference code gets
+PyTorch as an argument: only this file, the tracer and the reader of pickles import torch.
 """
 
 import importlib.util
@@ -36,10 +36,10 @@ def record(
     options: Mapping[str, Setting],
     done: Done = lambda n: None,
 ) -> Golden:
-    """Return `pairs` with the reference's token ids, and its logits where a pair's logits are not None.
+    """Return `pairs` with the reference's token ids and, if a pair's logits are not None, its logits.
 
-    checkpoint: an alias, hub id or folder. options: as Options.recorded gives them; with scripts among them, the ids
-    are those of the smaller vocabulary, and pairs that hold other tokens are left out. `done(1)` is called after each
+    checkpoint: an alias, hub id or folder. options: from Options.recorded; if they include scripts, the ids are
+    those of the smaller vocabulary, and pairs with other tokens are left out. `done(1)` is called after each
     pair. Raises BackendError if torch or transformers is missing, CheckpointError if transformers cannot load it.
     """
     for package in ("torch", "transformers"):
@@ -66,7 +66,7 @@ def record(
 
 
 def tokenize(folder: Path, texts: Sequence[str]) -> list[list[int]]:
-    """Return the texts' token ids by transformers' tokenizer of a checkpoint, nothing added.
+    """Return the texts' token ids from a checkpoint's transformers tokenizer, without added tokens.
 
     Raises CheckpointError if transformers cannot load it.
     """
@@ -80,20 +80,20 @@ def tokenize(folder: Path, texts: Sequence[str]) -> list[list[int]]:
 
 
 class OracleError(Exception):
-    """The oracle's process gave no answer."""
+    """The oracle's process returned no answer."""
 
 
 def ask(request: Mapping[str, Any], done: Done) -> Any:
-    """Return what `score_request` returns, from a process of its own."""
+    """Run `score_request` in a separate process and return its result."""
     command = [sys.executable, "-m", "onnxrank.export.proof.oracle"]
     with (
-        # A file, not a pipe: nobody would read a pipe while the answers are read.
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+        # A file, because a pipe would fill up while the answers are read.
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             text=True,
             encoding="utf-8",
         ) as process,
@@ -107,15 +107,15 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
             if not answer:
                 done(1)
         process.wait()
-        complaints.seek(0)
-        problem = complaints.read().strip()
+        stderr.seek(0)
+        problem = stderr.read().strip()
     if process.returncode != 0 or answer is None:
         raise OracleError(problem.splitlines()[-1] if problem else f"exit status {process.returncode}")
     return answer
 
 
 def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
-    """Return what a request of `record` or `tokenize` asks for; `done(1)` is called after each scored pair."""
+    """Answer a request of `record` or `tokenize`; `done(1)` is called after each scored pair."""
     import torch
     import transformers
 
@@ -125,12 +125,12 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
     reference = reference_of(Path(request["folder"]), request["family"], FamilyOptions.of(request["options"]))
     pairs = []
     with torch.inference_mode():
-        for asked in request["pairs"]:
-            query_ids, token_ids = reference.encode(asked["query"], asked["document"])
-            logits = asked["logits"]
+        for pair in request["pairs"]:
+            query_ids, token_ids = reference.encode(pair["query"], pair["document"])
+            logits = pair["logits"]
             if logits is not None:
                 logits = reference.score(query_ids, token_ids)
-            pairs.append({**asked, "query_token_ids": query_ids, "token_ids": token_ids, "logits": logits})
+            pairs.append({**pair, "query_token_ids": query_ids, "token_ids": token_ids, "logits": logits})
             done(1)
     oracle = {"torch": torch.__version__, "transformers": transformers.__version__, "dtype": "float32"}
     return {"oracle": oracle, "pairs": pairs}
@@ -151,7 +151,7 @@ def _tell(message: Mapping[str, Any]) -> None:
 
 
 def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference:
-    """Return a family's reference code on a checkpoint, loaded into this process."""
+    """Return a family's reference code for a checkpoint, which is loaded into this process."""
     import torch
     import transformers
 
@@ -174,8 +174,8 @@ def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference
 def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
     import transformers
 
-    # Eager attention is the plain formula; the weights stay as stored, and compute in float32.
-    # Code that comes with a checkpoint is never run: without a word, transformers asks at the terminal.
+    # Eager attention is the plain formula; the weights keep their stored dtype, and layers compute in float32.
+    # Code of a checkpoint is never run; without an explicit False, transformers would ask at the terminal.
     settings = {"dtype": "auto", "attn_implementation": "eager", "trust_remote_code": False, **arguments}
     model = getattr(transformers, auto_class).from_pretrained(folder, **settings).eval()
     for module in model.modules():
@@ -184,7 +184,7 @@ def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
 
 
 def _compute_in_float32(module: Any) -> None:
-    """Widen a layer's weights while it runs: exact, and half the memory of a model in float32."""
+    """Convert a layer's weights to float32 while it runs: exact, with half the memory of a model in float32."""
     import torch
 
     stored = {name: p.data for name, p in module.named_parameters(recurse=False) if p.dtype != torch.float32}

@@ -1,4 +1,4 @@
-"""Whether the scorer's token ids are the reference's, and if they are not, why."""
+"""Checks whether the scorer's token ids are the reference's, and finds the cause if they are not."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,10 @@ from onnxrank.proof.verification import encode_pairs, encode_texts
 
 
 def with_fitting_prompt(artifact: Artifact, golden: Golden, checkpoint: Path) -> Artifact:
-    """Return the artifact with a prompt that gives the reference's token ids: in pieces, or whole where this tokenizer
-    merges text across the places where the prompt is cut.
+    """Return the artifact with a prompt that gives the reference's token ids: encoded in pieces or, if the tokenizer
+    merges text across the places where the prompt is cut, as a whole.
 
-    checkpoint: its folder. Raises ParityError, which names the cause, if neither does.
+    checkpoint: its folder. Raises ParityError, which names the cause, if neither works.
     """
     scoring = artifact.manifest.scoring
     candidates = [artifact]

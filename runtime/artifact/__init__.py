@@ -1,4 +1,4 @@
-"""What `export-model` wrote: the manifest, the golden scores, and the files once their hashes are checked.
+"""Reads what `export-model` wrote: the manifest, the golden scores, and files with checked hashes.
 
-Imports errors.py alone.
+May import errors.py only.
 """

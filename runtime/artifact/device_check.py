@@ -1,4 +1,4 @@
-"""The shape of `device_check.json`: what each graph gives on a CPU for a few golden pairs."""
+"""The fields of `device_check.json`: the logits of each graph on a CPU for a few golden pairs."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class CheckedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCheck:
-    """padded: by variant, its padded graph's logits for each pair, laid out as in golden.json. prefix: those of
-    the prefix graphs. deviation: the standard deviation of each column of the golden logits."""
+    """padded, prefix: the logits of each variant's padded and prefix graph, one row per pair, laid out as in
+    golden.json. deviation: the standard deviation of each column of the golden logits."""
 
     pairs: tuple[CheckedPair, ...]
     padded: dict[str, tuple[tuple[float, ...], ...]]

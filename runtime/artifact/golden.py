@@ -1,4 +1,4 @@
-"""`golden.json`: pairs with the token ids and logits that the untouched PyTorch checkpoint gave."""
+"""`golden.json`: pairs with the token ids and logits of the unmodified PyTorch checkpoint."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from onnxrank.errors import ArtifactError
 class GoldenPair:
     """One pair. `logits` is None where only the token ids were recorded, because scoring would take minutes.
 
-    token_ids: of the prompt, or of the document where the model embeds queries (query_token_ids) and documents one by
-    one. logits: one number, or one for each exit (deepest first) and width (widest first) of a matryoshka model.
+    token_ids: of the prompt, or of the document if the model embeds queries (query_token_ids) and documents separately.
+    logits: one number, or one for each exit (deepest first) and width (widest first) of a matryoshka model.
     """
 
     query: str
@@ -27,7 +27,7 @@ class GoldenPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
-    """`oracle` names the versions that gave the scores. All pairs use the default instruction."""
+    """`oracle` names the library versions that computed the scores. All pairs use the default instruction."""
 
     oracle: dict[str, str]
     pairs: tuple[GoldenPair, ...]

@@ -1,4 +1,4 @@
-"""Downloads from a model hub: cached, and with one sentence for each thing that goes wrong."""
+"""Downloads from a model hub, through its cache; each kind of failure has an error message of one sentence."""
 
 import errno
 import re
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from onnxrank.errors import HubError, OutputError
 
-# The hub's own rule: ASCII, no "--" or "..", a word character at both ends, at most 96 characters, not ".git".
+# The hub's rule for ids: ASCII, no "--" or "..", a word character at both ends, at most 96 characters, not ".git".
 _REPO_ID = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\w([\w.-]*\w)?/\w([\w.-]{0,94}\w)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A folder with the files asked for, and the commit hash they are of."""
+    """A folder with the requested files, and their commit hash."""
 
     folder: Path
     revision: str
@@ -29,7 +29,7 @@ def looks_like_repo_id(source: str) -> bool:
 def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str]) -> Snapshot:
     """Download the files of a repository that match `allow_patterns`, or find them in the cache.
 
-    Raises HubError naming what was wrong, OutputError when the disk is full or the cache cannot be written.
+    Raises HubError naming the cause, OutputError when the disk is full or the cache cannot be written.
     """
     import huggingface_hub
     from huggingface_hub import constants, errors
@@ -50,7 +50,7 @@ def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str
         ) from error
     except errors.RevisionNotFoundError as error:
         raise HubError(f"{repo_id} has no revision {revision!r}: name a branch, tag or commit of it.") from error
-    except errors.LocalEntryNotFoundError as error:  # what the client makes of any answer but the files
+    except errors.LocalEntryNotFoundError as error:  # the client raises it for every failed request
         raise HubError(_refused(repo_id, error.__cause__) or _unreachable(repo_id, at)) from error
     except OSError as error:
         cache = constants.HF_HUB_CACHE
@@ -84,7 +84,7 @@ def _unreachable(repo_id: str, at: str) -> str:
 
 
 def _refused(repo_id: str, error: BaseException | None) -> str | None:
-    """What the hub answered instead of a file; None if it did not answer."""
+    """Return the message for an error status of the hub; None if the hub did not answer."""
     from huggingface_hub import constants, errors
 
     # requests' responses, in releases before 1.0, are false when the status is an error.
@@ -103,7 +103,7 @@ def _refused(repo_id: str, error: BaseException | None) -> str | None:
 
 
 def _interrupted(repo_id: str, error: Exception) -> str:
-    # A dropped connection is resumed within one call. What is left of a file after that is thrown away by current
-    # releases of the client (huggingface_hub pull request 4228), so nothing more than this can be promised.
+    # The client resumes a dropped connection within one call. After that, its current releases delete a partial file
+    # (huggingface_hub pull request 4228), so the message promises only that complete files are kept.
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"the download of {repo_id} broke off ({reason}): run the same command again, complete files are kept."

@@ -1,4 +1,4 @@
-"""`reranker.json`: everything a scorer needs to know about an artifact that the graphs do not carry."""
+"""`reranker.json`: everything a scorer needs to know about an artifact that is not in the graphs."""
 
 import json
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """How a (query, document) pair becomes token ids: pieces encoded one by one, their ids concatenated.
+    """How a (query, document) pair becomes token ids: pieces are encoded one by one and their ids concatenated.
 
     The token_ids are fixed. `instruction`, `query` and `document` are templates with `{instruction}`, `{query}` and
-    `{document}` slots; they are cut where no token of the checkpoint's tokenizer can cross, so that the pieces before
-    the document can be computed once and shared. default_instruction is None where the model takes none.
-    Where the tokenizer has no such place, `instruction` and `query` are empty and `document` has all three slots: each
+    `{document}` slots. The prompt is split where no token of the checkpoint's tokenizer can span the split, so that the
+    pieces before the document are computed once for all documents. default_instruction is None if the model takes none.
+    If the tokenizer allows no such split, `instruction` and `query` are empty and `document` has all three slots: each
     pair is then encoded whole, and the pairs of a query share the longest common prefix of their token ids.
-    truncation: what gives way in a prompt that is too long: "document", or "longest_first" of query and document.
-    document_template: how the fields of a structured document become its text, "{name}: {description}" for one; None
+    truncation: what is cut in a prompt that is too long: "document", or "longest_first" of query and document.
+    document_template: how the fields of a structured document become its text, such as "{name}: {description}"; None
     if documents are plain texts only.
     """
 
@@ -59,9 +59,9 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPrompt:
-    """How one text becomes token ids: prefix, `template` filled and cut from the right, suffix.
+    """How one text becomes token ids: prefix, the filled `template` cut from the right, suffix.
 
-    `{text}` and `{instruction}` are its slots. max_length is in tokens, prefix and suffix included.
+    The template's slots are `{text}` and `{instruction}`. max_length is in tokens, prefix and suffix included.
     """
 
     prefix_token_ids: tuple[int, ...]
@@ -74,7 +74,7 @@ class TextPrompt:
 class Texts:
     """How a model that embeds texts one by one reads queries and documents.
 
-    strip: whether white space around the filled template is removed. lower_case: whether it is lower-cased then.
+    strip: whether white space around the filled template is removed. lower_case: whether it is then lower-cased.
     """
 
     query: TextPrompt
@@ -86,7 +86,7 @@ class Texts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """Queries are filled up to their max_length with a token; `attend` says whether attention sees it."""
+    """Queries are filled up to their max_length with one token; `attend` says whether attention sees it."""
 
     token_id: int
     attend: bool
@@ -96,8 +96,8 @@ class Expansion:
 class TokenVectors:
     """One vector per token, L2-normalised by the graph. Documents drop the vectors of `skip_token_ids`.
 
-    masked_row: what the graph gives a token that sees nothing in a sliding layer, "mean" of all values as
-    transformers 4 or "zero" as transformers 5; None where no such token is scored.
+    masked_row: the attention output of a token that sees no other in a sliding layer: the "mean" of all values, as in
+    transformers 4, or "zero", as in transformers 5; None if no such token is scored.
     """
 
     dim: int
@@ -108,8 +108,8 @@ class TokenVectors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matryoshka:
-    """The exits a variant has graphs for, deepest first, and the widths that are the columns of their logits, widest
-    first."""
+    """layers: the exits that a variant has graphs for, deepest first. dims: the widths, which are the columns of the
+    logits, widest first."""
 
     layers: tuple[int, ...]
     dims: tuple[int, ...]
@@ -117,8 +117,8 @@ class Matryoshka:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularyReadout:
-    """For a graph that gives `[batch_size, sequence_length, vocab_size]`: logit(true) - logit(false), or logit(true)
-    where false is None."""
+    """The score of a graph whose logits are `[batch_size, sequence_length, vocab_size]`: logit(true) - logit(false), or
+    logit(true) if false_token_id is None."""
 
     true_token_id: int
     false_token_id: int | None
@@ -136,7 +136,7 @@ class KeyValueCache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far a graph's scores are from PyTorch's over the golden pairs."""
+    """How far a graph's scores differ from PyTorch's over the golden pairs."""
 
     pairs: int
     max_logit_difference: float
@@ -149,10 +149,10 @@ class Parity:
 class Variant:
     """One precision of the model; paths are relative to the artifact's folder.
 
-    padded: the graph for padded rows; of a matryoshka model, its deepest exit. exits: the graphs of the other exits by
+    padded: the graph for padded rows; for a matryoshka model, its deepest exit. exits: the graphs of the other exits by
     layer count. prefix: the graph for documents behind a cached prefix; None for encoders and for precisions that
-    CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from smaller ones; None where
-    they are in its files.
+    CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from 4-bit ones; None if the
+    prefix graph has its weights in files.
     """
 
     padded: str
@@ -186,8 +186,8 @@ class FileEntry:
 class Scoring:
     """How texts become scores, for a model of any family.
 
-    A model that reads pairs has a `prompt`; one that embeds texts has `texts`, and `late_interaction` if it gives a
-    vector per token. `activation` is "sigmoid" or "identity"; logits are multiplied by `logit_scale` before it.
+    A model that reads pairs has a `prompt`; one that embeds texts has `texts`, and `late_interaction` if it computes a
+    vector per token. Logits are multiplied by `logit_scale` before the activation.
     max_length is in tokens.
     """
 
@@ -214,8 +214,8 @@ class Scoring:
 class Manifest:
     """The whole of `reranker.json`.
 
-    traced: whether the graph was traced by PyTorch, because its architecture has no builder. options: what was asked
-    of the family at export.
+    traced: whether PyTorch traced the graph, because its architecture has no builder. options: the family's options at
+    export.
     """
 
     format: int
@@ -233,7 +233,7 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of an artifact folder.
 
-    Raises ArtifactError if it is missing, of a newer format, malformed, or names a path outside its folder.
+    Raises ArtifactError if it is missing, of another format, malformed, or names a path outside its folder.
     """
     path = folder / MANIFEST
     try:

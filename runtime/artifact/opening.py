@@ -1,4 +1,4 @@
-"""An artifact folder on disk or on a hub: its manifest, and its files once their hashes are checked."""
+"""Opens an artifact folder, on disk or on a hub: reads its manifest and checks the hashes of its files."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ TOKENIZER = "tokenizer.json"
 class Artifact:
     """A readable artifact.
 
-    repository: (hub id, commit) when files still have to be fetched from there. checked: names of files whose hash is
-    known to be right, so that each file is read for it once.
+    repository: (hub id, commit) if files may still have to be downloaded. checked: names of files whose hash has been
+    checked; each file is hashed at most once.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class Artifact:
         return chosen, variants[chosen]
 
     def identity(self, variant: Variant) -> str:
-        """Return a hash of a variant's files: the same for the same graphs and weights, wherever they lie."""
+        """Return a hash of a variant's files, which depends on the graphs and weights but not on the folder."""
         hashes = sorted(f"{name} {self.manifest.files[name].sha256}" for name in variant.files)
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
@@ -75,7 +75,7 @@ class Artifact:
 
 
 def sha256(path: Path) -> str:
-    """Return the hex digest of a file, read in blocks."""
+    """Return the hex digest of a file."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
@@ -84,7 +84,7 @@ def sha256(path: Path) -> str:
 
 
 def open_artifact(source: str | Path | Artifact, *, revision: str | None = None) -> Artifact:
-    """Return the artifact in a folder, or of a hub id such as "owner/name" (only its small files are fetched).
+    """Return the artifact in a folder, or of a hub id such as "owner/name" (only small files are downloaded).
 
     Raises InputError if `source` is neither, ArtifactError for a bad manifest, HubError for a failed download.
     """

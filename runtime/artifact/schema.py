@@ -1,4 +1,4 @@
-"""Strict JSON to frozen dataclasses and back: every field required, every unknown key refused."""
+"""Converts JSON to frozen dataclasses and back, strictly: every field is required, every unknown key refused."""
 
 import types
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _hints = cache(get_type_hints)
 
 
 class SchemaError(ValueError):
-    """The data does not have the declared shape; the message names the place and what was found."""
+    """The data does not match the dataclass; the message names the place and the value."""
 
 
 def read(kind: type[T], data: object, place: str = "") -> T:

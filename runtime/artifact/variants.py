@@ -1,4 +1,4 @@
-"""The variants an artifact can hold: what their numbers are, and which of them suits which device."""
+"""The variants that an artifact can have: their precision, and the devices they suit."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """The numbers of one variant.
+    """The precision of one variant.
 
-    suffix: of its graph files. dtype: Transformers.js's name for it. weight_bits: of the matrices. float16: whether
-    it computes in float16, which not every device does. byte_products: whether it multiplies bytes, for which WebGPU
-    has no kernel. prefix_graph: whether decoders get a prefix graph, which CPUs run.
+    suffix: of its graph files. dtype: Transformers.js's name for it. weight_bits: bits per weight of a matrix. float16:
+    whether it computes in float16, which not every device supports. byte_products: whether it multiplies int8
+    matrices, for which WebGPU has no kernel. prefix_graph: whether decoders get a prefix graph, which runs on CPUs.
     """
 
     suffix: str
@@ -23,7 +23,7 @@ class Precision:
 
     @property
     def requantized(self) -> bool:
-        """Whether the prefix graph multiplies bytes that are computed from smaller weights as it is loaded."""
+        """Whether the prefix graph multiplies int8 weights that are computed from 4-bit ones at load."""
         return self.prefix_graph and self.weight_bits < 8
 
 
@@ -35,7 +35,7 @@ PRECISIONS = {
         float16=False,
         byte_products=False,
         prefix_graph=True,
-        purpose="the reference; four bytes a weight",
+        purpose="the reference; four bytes per weight",
     ),
     "fp16": Precision(
         suffix="_fp16",
@@ -53,7 +53,7 @@ PRECISIONS = {
         float16=False,
         byte_products=True,
         prefix_graph=True,
-        purpose="fastest on CPUs; one scale a token",
+        purpose="fastest on CPUs; one activation scale per token",
     ),
     "q4": Precision(
         suffix="_q4",
@@ -75,7 +75,7 @@ PRECISIONS = {
     ),
 }
 
-# Best first, by the names that Transformers.js has for devices. Processors have few kernels for float16.
+# Best first, by Transformers.js's device names. CPUs have few float16 kernels, so float16 variants come last there.
 PREFERRED = {
     "webgpu": ("q4f16", "q4", "fp16", "fp32", "int8"),
     "wasm": ("int8", "q4", "fp32", "q4f16", "fp16"),
@@ -84,9 +84,9 @@ PREFERRED = {
 
 
 def preferred(device: str, variants: Container[str]) -> str:
-    """Return the best of an artifact's variants for a device of which nothing else is known.
+    """Return the best of an artifact's variants for a device whose features are not known.
 
-    Not every WebGPU adapter computes in float16, so another variant goes first where the device has kernels for one.
+    Not every WebGPU adapter supports float16, so a variant that runs on all of them is preferred.
     """
     present = [name for name in PREFERRED[device] if name in variants]
     return next((name for name in present if _runs_anywhere(device, PRECISIONS[name])), present[0])

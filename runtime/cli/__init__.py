@@ -1,1 +1,1 @@
-"""The `onnxrank` command: one file a command, options declared once in options.py. May import everything."""
+"""The `onnxrank` command: one file per command; shared options are in options.py. May import everything."""

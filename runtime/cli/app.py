@@ -1,4 +1,4 @@
-"""The `onnxrank` command, made of the commands beside this file."""
+"""Assembles the `onnxrank` command from the commands in this folder."""
 
 import typer
 

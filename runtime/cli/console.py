@@ -1,4 +1,4 @@
-"""What both command lines share: errors in one sentence, JSON for machines, tables for people."""
+"""Output of both command lines: errors in one sentence, JSON for machines, tables for people."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ FAILED = 1
 
 
 def run(app: Callable[[], None]) -> None:
-    """Run a command line; a RerankError becomes its sentence on standard error and exit code 1."""
+    """Run a command line; print a RerankError to standard error and exit with code 1."""
     try:
         app()
     except RerankError as error:
@@ -32,7 +32,7 @@ def show_json(data: Any) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; where standard output is no terminal, wide enough that nothing is cut."""
+    """Print a table; if standard output is not a terminal, it is 140 columns wide, so that few cells wrap."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -53,6 +53,6 @@ def warn(text: str) -> None:
 
 
 def shorten(text: str) -> str:
-    """Return a text as one line that fits into a table."""
+    """Return a text as one line of at most 110 characters."""
     line = " ".join(text.split())
     return line if len(line) <= 110 else f"{line[:109]}…"

@@ -1,4 +1,4 @@
-"""`onnxrank demo`: the demo page of runtime/web/, with one artifact, on this machine alone."""
+"""`onnxrank demo`: serves the demo page of runtime/web/ and one artifact, to this machine only."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from onnxrank.cli.console import say
 from onnxrank.errors import InputError, OutputError
 
 WEB = Path(__file__).parent.parent / "web"
-# The libraries of the page: a file of the package that `npm install` put beside it, or of a public mirror of npm.
+# The libraries of the page: a file of the package that `npm install` put beside it, or of a public npm mirror.
 CDN = "https://cdn.jsdelivr.net/npm"
 LIBRARIES = {
     "onnxruntime-web/webgpu": ("onnxruntime-web", "dist/ort.webgpu.bundle.min.mjs"),
     "onnxruntime-web/wasm": ("onnxruntime-web", "dist/ort.wasm.bundle.min.mjs"),
     "@huggingface/tokenizers": ("@huggingface/tokenizers", "dist/tokenizers.mjs"),
 }
-# What the server serves: the starts of paths, each for one folder.
+# URL path prefixes; each stands for one folder.
 PAGE, SOURCE, PACKAGES, ARTIFACT = "/", "/src/", "/node_modules/", "/artifact/"
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wasm": "application/wasm"}
 
@@ -38,7 +38,7 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 8090,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Rank texts in a browser: the artifact under WebGPU or WASM, on a page served to this machine alone.
+    """Rank texts in a browser with WebGPU or WASM; the page is served to this machine only.
 
     `onnxrank demo artifacts/demo`
     """
@@ -51,9 +51,9 @@ def demo(
 
 
 def demo_server(artifact: Path, port: int) -> ThreadingHTTPServer:
-    """Return a server of the page and the artifact on the loopback address, not running yet.
+    """Return a server for the page and the artifact on the loopback address; it does not run yet.
 
-    Raises ArtifactError or InputError if `artifact` is no folder with an artifact, OutputError if the port is taken.
+    Raises ArtifactError or InputError if `artifact` is not an artifact's folder, OutputError if the port is taken.
     """
     if not artifact.is_dir():
         raise InputError(f"{artifact} is no folder; give the folder that `export-model` wrote.")
@@ -66,7 +66,7 @@ def demo_server(artifact: Path, port: int) -> ThreadingHTTPServer:
 
 
 def import_map() -> dict[str, dict[str, str]]:
-    """Return where the page finds its libraries: in node_modules where they are installed, else on a mirror of npm."""
+    """Return the page's import map: libraries in node_modules if they are installed, else on an npm mirror."""
     pinned = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
     imports = {"onnxrank": f"{SOURCE}web.js"}
     for name, (package, file) in LIBRARIES.items():
@@ -76,7 +76,7 @@ def import_map() -> dict[str, dict[str, str]]:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """GET and HEAD, with byte ranges left to the browser's retry; nothing outside the four folders."""
+    """Answers GET and HEAD, without byte ranges; serves nothing outside the four folders."""
 
     protocol_version = "HTTP/1.1"
 
@@ -84,7 +84,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self._artifact = artifact
         self._files = files
         self.extensions_map = {**SimpleHTTPRequestHandler.extensions_map, **TYPES}
-        super().__init__(*args)  # type: ignore[arg-type]  # the server's own three
+        super().__init__(*args)  # type: ignore[arg-type]  # the three arguments that the server passes
 
     def do_GET(self) -> None:
         if self._allowed():
@@ -95,10 +95,10 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_HEAD()
 
     def translate_path(self, path: str) -> str:
-        """Return the file of a request, or one that does not exist."""
+        """Return the file of a request, or a path that does not exist if the request is not allowed."""
         name = self._name()
         if name.startswith(ARTIFACT):
-            # Only what the manifest lists, which may be links into a hub's cache.
+            # Only files that the manifest lists; they may be links into the hub client's cache.
             rest = name.removeprefix(ARTIFACT)
             return str(self._artifact / rest if rest in self._files else _NOWHERE)
         folders = {SOURCE: WEB / "src", PACKAGES: WEB / "node_modules", PAGE: WEB / "demo"}
@@ -107,22 +107,22 @@ class _Handler(SimpleHTTPRequestHandler):
         return str(file if file.is_relative_to(folders[start].resolve()) and file.is_file() else _NOWHERE)
 
     def end_headers(self) -> None:
-        # Threads in WASM need memory that pages share, which browsers give to isolated pages alone.
+        # WASM threads need shared memory, which browsers allow only in cross-origin isolated pages.
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
-        # An artifact may be exported again: ask each time, and send only what changed.
+        # An artifact may be exported again, so the browser has to ask each time whether a file changed.
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a line for each file hides what the command says."""
+        """Log nothing: a line for each file would hide the command's own output."""
 
     def _name(self) -> str:
         return unquote(urlsplit(self.path).path)
 
     def _allowed(self) -> bool:
-        """Whether the page was asked for by this machine's name: another's could be made to point here."""
+        """Whether the Host header names this machine; this prevents DNS rebinding."""
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
         if host in ("localhost", "127.0.0.1"):
             return True

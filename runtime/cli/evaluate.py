@@ -1,4 +1,4 @@
-"""`onnxrank evaluate`: how well a retriever finds, and what a reranker adds."""
+"""`onnxrank evaluate`: ranking measures of a retriever, alone and with a reranker."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +29,7 @@ def evaluate(
     corpus: CorpusOption,
     queries: Annotated[Path, typer.Option(help="JSON Lines: `query`, and `relevant`, the id or ids that answer it.")],
     reranker: RerankerOption = None,
-    index: Annotated[Path | None, typer.Option(help="Index of this corpus; made anew by default.")] = None,
+    index: Annotated[Path | None, typer.Option(help="Index of this corpus; computed if not given.")] = None,
     retrieve: RetrieveOption = 50,
     retriever_variant: RetrieverVariantOption = None,
     variant: VariantOption = None,
@@ -37,7 +37,7 @@ def evaluate(
     skip_bad: SkipOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a retriever, and what a reranker adds: cluster@1, nDCG@10, ret@5, MRR@10.
+    """Measure a retriever, alone and with a reranker: cluster@1, nDCG@10, ret@5, MRR@10.
 
     Documents of the same `cluster` as a relevant one count for cluster@1 and, with half the gain, for nDCG@10.
 
@@ -45,7 +45,7 @@ def evaluate(
     """
     cascade = open_cascade(retriever, retriever_variant, reranker, variant, threads)
     entries = read_entries(corpus, skip_bad)
-    asked, skipped = read_queries(queries, skip_bad=skip_bad)
+    queries_, skipped = read_queries(queries, skip_bad=skip_bad)
     if skipped:
         warn(f"{skipped} lines of {queries} were skipped.")
     if index:
@@ -53,8 +53,8 @@ def evaluate(
         cascade.check_corpus([entry.document for entry in entries])
     else:
         cascade.index([entry.document for entry in entries])
-    with progress("evaluating", len(asked)) as done:
-        found = measure_cascade(cascade, entries, asked, retrieve=retrieve, done=done)
+    with progress("evaluating", len(queries_)) as done:
+        found = measure_cascade(cascade, entries, queries_, retrieve=retrieve, done=done)
     if as_json:
         show_json(write(found))
         return

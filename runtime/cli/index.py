@@ -1,4 +1,4 @@
-"""`onnxrank index`: a corpus's vectors on disk."""
+"""`onnxrank index`: embeds a corpus and writes its vectors to disk."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +20,13 @@ def index(
     retriever: RetrieverOption,
     corpus: CorpusOption,
     reranker: Annotated[
-        str | None, typer.Option(help="Artifact whose way to read documents with fields is used.")
+        str | None, typer.Option(help="Artifact whose document template turns fields into text.")
     ] = None,
     retriever_variant: RetrieverVariantOption = None,
     threads: ThreadsOption = None,
     skip_bad: SkipOption = False,
 ) -> None:
-    """Embed a corpus and keep its vectors on disk.
+    """Embed a corpus and write its vectors to disk.
 
     `onnxrank index capabilities --retriever artifacts/qwen3-embedding --corpus capabilities.jsonl`
     """
@@ -40,7 +40,7 @@ def index(
 def open_cascade(
     retriever: str, retriever_variant: str | None, reranker: str | None, variant: str | None, threads: int | None
 ) -> Cascade:
-    """Return the cascade of the options."""
+    """Return the cascade that the options describe."""
     return Cascade(
         Embedder(retriever, variant=retriever_variant, threads=threads),
         Reranker(reranker, variant=variant, threads=threads) if reranker else None,
@@ -48,7 +48,7 @@ def open_cascade(
 
 
 def read_entries(path: Path, skip_bad: bool) -> list[Entry]:
-    """Return a corpus, and say how many lines of the file were skipped."""
+    """Return a corpus, and warn how many lines of the file were skipped."""
     entries, skipped = read_corpus(path, skip_bad=skip_bad)
     if skipped:
         warn(f"{skipped} lines of {path} were skipped.")

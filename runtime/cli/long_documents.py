@@ -1,4 +1,4 @@
-"""`onnxrank long-documents`: is an answer found at the end of a long document?"""
+"""`onnxrank long-documents`: whether a model finds an answer at the end of a long document."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -23,14 +23,14 @@ from onnxrank.reranker import Reranker
 def long_documents(
     artifacts: Annotated[list[str], typer.Argument(help="Folders that export-model wrote, or hub ids.")],
     max_length: Annotated[
-        list[int] | None, typer.Option(help="Cut prompts to this many tokens; several are compared.")
+        list[int] | None, typer.Option(help="Cut prompts to this many tokens; repeat it to compare several.")
     ] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="Length of a document, about.")] = 1500,
+    tokens: Annotated[int, typer.Option(min=1, help="Approximate length of a document, in tokens.")] = 1500,
     variant: VariantOption = None,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put the answer at the start and at the end of long documents: what is cut away cannot be found.
+    """Test whether a model finds the answer at the start and at the end of long documents.
 
     `onnxrank long-documents artifacts/mmbert-rerank --max-length 512 --max-length 8192`
     """

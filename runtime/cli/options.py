@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, each declared once."""
+"""Options and arguments that several commands share."""
 
 from typing import Annotated
 
@@ -8,14 +8,14 @@ from onnxrank.artifact.variants import PRECISIONS
 
 ArtifactArgument = Annotated[str, typer.Argument(help="Folder that export-model wrote, or a hub id.")]
 VariantOption = Annotated[str | None, typer.Option(help=f"{', '.join(PRECISIONS)}; the artifact's first by default.")]
-VariantsOption = Annotated[list[str] | None, typer.Option("--variant", help="Only this one; may be repeated.")]
-RetrieverVariantOption = Annotated[str | None, typer.Option(help="Likewise, of the retriever.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Cores to use; all by default.")]
+VariantsOption = Annotated[list[str] | None, typer.Option("--variant", help="Only this variant; may be repeated.")]
+RetrieverVariantOption = Annotated[str | None, typer.Option(help="The retriever's variant; its first by default.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU cores to use; all by default.")]
 LayersOption = Annotated[int | None, typer.Option(help="Matryoshka model: stop after this many layers.")]
 DimOption = Annotated[int | None, typer.Option(help="Matryoshka model: use this many dimensions.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-SkipOption = Annotated[bool, typer.Option("--skip-bad", help="Leave out lines that cannot be read.")]
+SkipOption = Annotated[bool, typer.Option("--skip-bad", help="Skip lines that cannot be read.")]
 RetrieverOption = Annotated[str, typer.Option(help="Artifact of an embedding model: folder or hub id.")]
-RerankerOption = Annotated[str | None, typer.Option(help="Artifact of a reranker; retriever alone by default.")]
+RerankerOption = Annotated[str | None, typer.Option(help="Artifact of a reranker: folder or hub id; none by default.")]
 RetrieveOption = Annotated[int, typer.Option(min=1, help="Documents to retrieve before reranking.")]

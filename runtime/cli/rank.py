@@ -1,4 +1,4 @@
-"""`onnxrank rank`: documents by relevance to a query."""
+"""`onnxrank rank`: ranks documents by relevance to a query."""
 
 import sys
 from pathlib import Path
@@ -33,13 +33,13 @@ def rank(
     documents: Annotated[
         Path | None,
         typer.Option(
-            help="File with a document a line, or JSON Lines with a `text`, or fields such as `name`; - for stdin."
+            help="File with one document per line, or JSON Lines with `text` or fields such as `name`; - for stdin."
         ),
     ] = None,
     variant: VariantOption = None,
     layers: LayersOption = None,
     dim: DimOption = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Show only this many of the best.")] = None,
     instruction: Annotated[str | None, typer.Option(help="What counts as relevant, in a sentence.")] = None,
     raw: Annotated[bool, typer.Option(help="Show raw logits instead of the model's scores.")] = False,
     skip_bad: SkipOption = False,
@@ -89,7 +89,7 @@ def _refuse(artifact: Artifact, **options: Any) -> None:
     """Raise InputError for an option that late interaction does not take."""
     if given := [name for name, value in options.items() if value is not None]:
         option = given[0].replace("_", "-")
-        raise InputError(f"{artifact.folder} compares the vectors of tokens, which takes no --{option}; leave it out.")
+        raise InputError(f"{artifact.folder} is a late-interaction model, which takes no --{option}; leave it out.")
 
 
 def _read_documents(path: Path, skip_bad: bool) -> list[Document]:

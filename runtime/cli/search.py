@@ -1,4 +1,4 @@
-"""`onnxrank search`: retrieve from an index, rerank the best."""
+"""`onnxrank search`: retrieves from an index and reranks the best."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`onnxrank verify`: hashes of all files, and every graph's scores against PyTorch's."""
+"""`onnxrank verify`: checks all hashes and compares every graph's scores with PyTorch's."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ def verify(
     artifact: ArtifactArgument,
     variant: VariantsOption = None,
     against: Annotated[
-        str | None, typer.Option(help="Score the golden pairs anew with PyTorch from this checkpoint.")
+        str | None, typer.Option(help="Score the golden pairs again with PyTorch from this checkpoint.")
     ] = None,
     threads: ThreadsOption = None,
     revision: RevisionOption = None,

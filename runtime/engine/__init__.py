@@ -1,4 +1,4 @@
-"""Token ids become scores: ONNX Runtime sessions, batches, and the two scorers that everything else calls.
+"""Computes scores from token ids: ONNX Runtime sessions, batches, and the two scorers that everything else calls.
 
 May import artifact/ and text/.
 """

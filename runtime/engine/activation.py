@@ -1,4 +1,4 @@
-"""From logits to the scores people see."""
+"""Turns logits into scores."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,20 +1,20 @@
-"""Which texts are scored together: rows of similar length, padded to the longest, under a token budget."""
+"""Groups texts into batches: rows of similar length, padded to the longest, within a token budget."""
 
 from collections.abc import Sequence
 
-# What a run costs besides its tokens: the weights are read once more, which takes about as long as 16 tokens do.
-# Measured with int8 on two cores; it is the ratio of memory to arithmetic, whatever the model's size.
+# The fixed cost of a run, in tokens: it reads all weights, which takes about as long as computing 16 tokens.
+# Measured with int8 on two cores; the ratio of memory to arithmetic speed does not depend on the model's size.
 RUN_TOKENS = 16
 
 
 def token_budget(lengths: Sequence[int], most: int, cores: int) -> int:
-    """Return the token budget of a batch: `most`, or less where fewer texts are to keep all cores busy."""
+    """Return the token budget of a batch: `most`, or less if there are too few tokens to keep all cores busy."""
     return min(most, -(-sum(lengths) // cores))
 
 
 def padded_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group indices, longest first, so that rows x longest row is at most `budget` (or the group has one row) and
-    padding and runs together cost least."""
+    """Group indices, longest first, so that padding and runs together cost least. In each group, rows x longest row is
+    at most `budget`, or the group has one row."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     # The least cost of the first `end` texts, and where their last group starts.
     costs, starts = [0], [0]

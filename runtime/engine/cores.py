@@ -1,4 +1,4 @@
-"""How many cores there are to compute on, and who may compute on them at a moment."""
+"""Counts the usable cores and limits how many compute at the same time."""
 
 import math
 import os
@@ -14,8 +14,8 @@ CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use; threads of one core share its arithmetic, and count once. A container
-    whose time is limited counts as many cores as that time fills."""
+    """Return how many physical cores this process may use: hardware threads of one core share its arithmetic units and
+    count as one. A container's limit of processor time is rounded up to whole cores."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     processors = os.sched_getaffinity(0)
@@ -30,8 +30,8 @@ def usable_cores() -> int:
 
 
 class Cores:
-    """Lends cores to runs, in the order in which they ask: however many callers there are, no more threads compute than
-    there are cores."""
+    """Lends cores to runs, first come, first served, so that no more threads compute than there are cores, however many
+    callers there are."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -39,15 +39,15 @@ class Cores:
         forget_in_children(self)
 
     def forget(self) -> None:
-        """Start with all cores free: in a forked child the parent's runs do not exist."""
+        """Mark all cores as free: the parent's runs do not exist in a forked child."""
         self._free = self.count
         self._changed = threading.Condition()
-        # Held by the first in the queue while it waits, so that a run that needs all cores gets its turn.
+        # The first run in the queue holds it while it waits, so that smaller runs cannot overtake a large one.
         self._first = threading.Lock()
 
     @contextmanager
     def lent(self, count: int) -> Iterator[None]:
-        """Wait for `count` free cores and keep them for the block."""
+        """Wait for `count` free cores and reserve them during the block."""
         with self._first, self._changed:
             self._changed.wait_for(lambda: self._free >= count)
             self._free -= count

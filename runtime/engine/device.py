@@ -1,4 +1,4 @@
-"""What computes: execution providers of ONNX Runtime, threads, and how much memory they may take."""
+"""Where graphs run: ONNX Runtime's execution providers, the number of threads, and how weights use memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ CPU = "CPUExecutionProvider"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What computes.
+    """Where graphs run.
 
-    providers: ONNX Runtime's execution providers, most wanted first. threads: None for one on each core. memory: "low"
-    makes one session where "normal" makes two, each with its weights; "shared" maps the weights of both, and of other
-    processes, from one file.
+    providers: ONNX Runtime's execution providers, in order of preference. threads: None for one per core. memory:
+    "normal" makes two sessions, each with its own copy of the weights; "low" makes one; "shared" maps the weights of
+    both, and of other processes, from one file.
     """
 
     providers: tuple[Provider, ...] = (CPU,)
@@ -28,9 +28,9 @@ class Device:
 
     @classmethod
     def of(cls, providers: Sequence[Provider], threads: int | None, memory: Memory) -> "Device":
-        """Return the device of a caller's options.
+        """Return the device for a caller's options.
 
-        Raises InputError for a wrong number or word, BackendError if ONNX Runtime is not installed or lacks a provider.
+        Raises InputError for an invalid option, BackendError if ONNX Runtime is not installed or lacks a provider.
         """
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; give at least 1, or leave it out.")
@@ -39,7 +39,7 @@ class Device:
         available = onnxruntime().get_available_providers()
         device = cls(providers=tuple(providers), threads=threads, memory=memory)
         if memory == "shared" and not device.on_cpu:
-            raise InputError("memory is 'shared', which is for the CPU alone; leave it out.")
+            raise InputError("memory is 'shared', which works on the CPU only; leave it out.")
         for name in device.names:
             if name not in available:
                 raise BackendError(
@@ -55,12 +55,12 @@ class Device:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether the processor computes everything."""
+        """Whether the CPU is the only provider."""
         return self.names == [CPU]
 
     @property
     def cores(self) -> int:
-        """Cores that compute; a GPU counts as one."""
+        """How many cores compute; a GPU counts as one."""
         return (self.threads or usable_cores()) if self.on_cpu else 1
 
 

@@ -1,4 +1,4 @@
-"""What a forked child must not inherit: its parent's sessions, threads and locks, for which it would wait for ever."""
+"""Resets state in forked children: a child that used its parent's sessions, threads or locks would wait for ever."""
 
 import ctypes
 import os
@@ -8,10 +8,10 @@ from weakref import WeakSet
 
 
 class Inherited(Protocol):
-    """State that a process makes for itself."""
+    """State that belongs to one process."""
 
     def forget(self) -> None:
-        """Drop the state, so that it is made anew when it is needed."""
+        """Drop the state, so that it is created again when it is needed."""
 
 
 def forget_in_children(state: Inherited) -> None:
@@ -20,8 +20,8 @@ def forget_in_children(state: Inherited) -> None:
 
 
 def keep_alive(session: Any) -> None:
-    """Keep a session of the parent from being destroyed in this process, even at its end: its threads, for which it
-    would wait, exist in the parent alone."""
+    """Prevent the parent's session from being destroyed in this process, even at exit: its destructor would wait for
+    threads that exist only in the parent."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 

@@ -1,4 +1,4 @@
-"""Exact MaxSim: for each query vector its best document vector's similarity, summed (Khattab and Zaharia 2020)."""
+"""Exact MaxSim: the sum, over query vectors, of the best similarity to a document vector (Khattab and Zaharia 2020)."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ Vectors = NDArray[np.float32]
 def maxsim(query: Vectors, documents: Sequence[Vectors]) -> NDArray[np.float32]:
     """Return the MaxSim score of each document, float32 `[len(documents)]`.
 
-    query: `[tokens, dim]`; each of `documents` likewise. A document without vectors scores -inf. No score depends on
-    the other documents: nothing is padded or joined, and the workspace is one document's similarities.
+    query and each of `documents`: `[tokens, dim]`. A document without vectors scores -inf. No score depends on the
+    other documents, because none are padded or joined; the workspace is one document's similarities.
     """
     columns = np.ascontiguousarray(query.T)
     scores = np.full(len(documents), -np.inf, np.float32)
-    # A product for each: to copy documents together for a larger one takes longer than it saves.
+    # One product per document: copying documents together for a larger product takes longer than it saves.
     for i, vectors in enumerate(documents):
         if len(vectors):
             scores[i] = (vectors @ columns).max(axis=0).sum()

@@ -1,4 +1,4 @@
-"""The padded graph: rows padded to one length on either side, any execution provider, any family."""
+"""The padded graph: rows padded to one length, on either side; it runs on any execution provider, for any family."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,9 +11,9 @@ from onnxrank.engine.pack import Pack
 from onnxrank.engine.session import Array, Session
 from onnxrank.text.prompt import EncodedPair
 
-# Rows x longest row of all batches that run at the same time: bounds their workspace.
+# Rows x longest row, summed over all batches that run at the same time; it bounds their workspace.
 BATCH_TOKENS = 2048
-# Of one of them: smaller ones read the weights too often.
+# Rows x longest row of one batch, at least: smaller ones read the weights too often.
 SMALLEST_BATCH_TOKENS = 256
 
 Floats = NDArray[np.float32]
@@ -21,8 +21,8 @@ Rows = Sequence[Sequence[int]]
 
 
 def padded_plan(session: Session, sequences: Rows, batch_tokens: int | None) -> list[list[int]]:
-    """Return batches, as indices of sequences. batch_tokens: rows x longest row; by default, as keeps all cores busy in
-    bounded memory."""
+    """Return batches, as indices of sequences. batch_tokens: rows x longest row; by default it is chosen to keep all
+    cores busy in bounded memory."""
     lengths = [len(ids) for ids in sequences]
     most = max(SMALLEST_BATCH_TOKENS, BATCH_TOKENS // session.cores)
     return padded_batches(lengths, batch_tokens or token_budget(lengths, most, session.cores))
@@ -38,10 +38,10 @@ def run_padded(
     attended: Sequence[Sequence[int]] | None = None,
     second_starts: Sequence[Sequence[int]] | None = None,
 ) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
-    """Yield the output of each batch of token-id sequences, and where its tokens are, bool `[rows, longest]`.
+    """Yield each batch's output and its token mask (False for padding), bool `[rows, longest]`.
 
-    attended: how many tokens of each sequence attention sees, from its first; all by default. second_starts: where the
-    second text of each sequence starts, for graphs that want token_type_ids.
+    attended: how many leading tokens of each sequence attention sees; all by default. second_starts: where the second
+    text of each sequence starts, for graphs with a token_type_ids input.
     """
     runner = session.runner([len(rows) * max(map(len, rows)) for rows in batches])
     typed = "token_type_ids" in runner.input_names
@@ -59,7 +59,7 @@ def run_padded(
 
 
 def read_vocabulary(output: Floats, tokens: NDArray[np.bool_], readout: VocabularyReadout) -> Floats:
-    """Return the logit `[rows, 1]` that the last token's logits of a vocabulary give."""
+    """Return the score `[rows, 1]` from the vocabulary logits of each row's last token."""
     last = tokens.shape[1] - 1 - tokens[:, ::-1].argmax(axis=1)
     rows: Floats = output[np.arange(len(output)), last]
     logits = rows[:, readout.true_token_id]
@@ -70,7 +70,7 @@ def read_vocabulary(output: Floats, tokens: NDArray[np.bool_], readout: Vocabula
 
 
 class PaddedGraph:
-    """Scores whole prompts."""
+    """Scores whole prompts in padded batches."""
 
     def __init__(self, session: Session, scoring: Scoring, *, pad_left: bool) -> None:
         self._session = session
@@ -115,7 +115,7 @@ def _pad(sequences: Rows, pad_token_id: int, left: bool) -> dict[str, Array]:
 
 
 def _token_types(attention_mask: Array, second_starts: Sequence[int]) -> Array:
-    """1 for the tokens of the second text, counted from each row's first real token."""
+    """Return 1 for the tokens of the second text, else 0; second_starts count from each row's first real token."""
     positions = attention_mask.cumsum(axis=1) - 1
     second: Array = positions >= np.array(second_starts)[:, None]
     types: Array = (second & (attention_mask == 1)).astype(np.int64)

@@ -1,8 +1,8 @@
-"""`PairScorer`: logits of encoded pairs, by the graph that suits the device. All that scores pairs calls it: Reranker,
-the proof, the device check.
+"""`PairScorer`: computes the logits of encoded pairs with the graph that suits the device. Reranker, the proof and the
+device check call it.
 
-A request is planned into packs, each of which one run of the session scores. A document's score does not depend on the
-others in its pack, so packs of several requests may run in any order, and some may never run.
+A request is divided into batches (`Pack`); one run of the session scores one of them. A document's score does not
+depend on the others in its batch, so batches of several requests may run in any order, and some may never run.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +41,9 @@ class PairScorer:
     ) -> None:
         """Check the files' hashes; the weights are loaded at the first run.
 
-        layers: the exit, the deepest by default. graph: the prefix graph on CPUs where there is one, else the padded
-        one. padding: where the padded graph's rows are filled up. Raises ArtifactError or HubError.
+        layers: the exit, the deepest by default. graph: by default the prefix graph on a CPU if the variant has one,
+        else the padded graph. padding: the side on which the padded graph's rows are padded. Raises ArtifactError or
+        HubError.
         """
         artifact.fetch(*variant.files)
         scoring = artifact.manifest.scoring
@@ -62,27 +63,28 @@ class PairScorer:
             self._graph = PaddedGraph(session, scoring, pad_left=padding == "left")
 
     def plan(self, pairs: Sequence[EncodedPair], *, pack_tokens: int | None = None) -> list[Pack]:
-        """Divide a request into packs.
+        """Divide a request into batches.
 
-        pack_tokens: of a pack; by default, as keeps all cores busy. Packs of the same prefix follow each other.
+        pack_tokens: tokens of a batch; by default chosen to keep all cores busy. Batches with the same prefix are
+        adjacent.
         """
         return self._graph.plan(pairs, pack_tokens)
 
     def run(self, pack: Pack) -> Floats:
-        """Return the logits of a pack, float32 `[len(pack.rows), columns]`."""
+        """Return the logits of a batch, float32 `[len(pack.rows), columns]`."""
         ((_, logits),) = self.run_each([pack])
         return logits
 
     def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, Floats]]:
-        """Yield each pack with its logits, in order; several at a time where the device has several cores."""
+        """Yield each batch with its logits, in order; several run at the same time if the device has several cores."""
         return self._graph.run_each(packs)
 
     def score(
         self, pairs: Sequence[EncodedPair], *, pack_tokens: int | None = None, done: Done = lambda count: None
     ) -> Floats:
-        """Return the logits of pairs, float32 `[len(pairs), columns]`, in input order; `done(n)` after each n pairs.
+        """Return the logits of pairs, float32 `[len(pairs), columns]`, in input order; call `done(n)` after n pairs.
 
-        columns: the widths of a matryoshka model, widest first; 1 for others.
+        columns: one for each width of a matryoshka model, widest first; otherwise one.
         """
         logits = np.empty((len(pairs), self.columns), np.float32)
         for pack, found in self.run_each(self.plan(pairs, pack_tokens=pack_tokens)):

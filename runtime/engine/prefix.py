@@ -1,4 +1,4 @@
-"""The prefix graph: documents behind a prefix that they share, whose keys and values are computed once and cached."""
+"""The prefix graph: scores documents behind a common prefix, whose keys and values are computed once and cached."""
 
 import threading
 from collections import OrderedDict, defaultdict
@@ -16,11 +16,11 @@ from onnxrank.engine.pack import Pack, Prefix
 from onnxrank.engine.session import Array, Session
 from onnxrank.text.prompt import EncodedPair, TokenIds
 
-# Tokens of a lone text from which on GroupQueryAttention takes it: on CPUs as fast as plain products, or faster.
+# From this length, in tokens, a single row uses GroupQueryAttention: on CPUs it is never slower than plain products.
 GROUPED_FROM = 1
-# What a core takes at once: smaller packs read the weights more often, larger ones leave cores idle at the end.
+# Tokens of a batch on one core: smaller batches read the weights more often, larger ones leave cores idle at the end.
 PACK_TOKENS = 128
-# Of all cached prefixes together; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
+# Total length of all cached prefixes; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
 CACHED_TOKENS = 512
 
 Past = dict[str, Array]
@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 
 class PrefixCache:
-    """Keys and values of the prefixes that were used last."""
+    """Keys and values of the most recently used prefixes."""
 
     def __init__(self, session: Session, shape: KeyValueCache) -> None:
         self._session = session
@@ -39,7 +39,7 @@ class PrefixCache:
     def past(self, prefix: Prefix) -> Past:
         """Return a prefix's keys and values, computed on all cores unless they are cached.
 
-        Of several callers, one computes a prefix and the others get its result.
+        If several callers need the same prefix, one computes it and the others wait for the result.
         """
         pieces = tuple(piece for piece in prefix if piece)
         if not pieces:
@@ -63,7 +63,7 @@ class PrefixCache:
                 tokens -= _tokens(pieces)
 
     def forget(self) -> None:
-        """Start anew in a forked child, where another thread of the parent may have held a lock."""
+        """Start empty in a forked child: another thread of the parent may have held a lock."""
         self._start()
 
     def _start(self) -> None:
@@ -93,7 +93,7 @@ class PrefixCache:
 
 
 class _Entry:
-    """A prefix's keys and values, once they are computed."""
+    """A prefix's keys and values; `past` is None until they are computed."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -105,8 +105,8 @@ def _tokens(prefix: Prefix) -> int:
 
 
 def prefix_feeds(documents: Sequence[Sequence[int]], *, present_length: int = 0) -> dict[str, Any]:
-    """Return the graph's inputs but for the past. Documents are padded on the right; what follows one is never seen by
-    it."""
+    """Return the graph's inputs except the past. Documents are padded on the right, where causal attention does not see
+    the padding."""
     lengths = np.array([len(ids) for ids in documents])
     token_ids = np.zeros((len(documents), lengths.max()), np.int64)
     for row, ids in zip(token_ids, documents, strict=True):
@@ -127,8 +127,8 @@ class PrefixGraph:
         self._prefixes = PrefixCache(session, shape)
 
     def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
-        """A query with enough documents is a prefix of its own, behind the instruction; other pairs share packs behind
-        the instruction."""
+        """Divide pairs into batches. If a query has enough documents, its batches have instruction and query as prefix;
+        the pairs of all other queries are batched with the instruction alone as prefix."""
         by_query: dict[Prefix, list[int]] = defaultdict(list)
         for i, pair in enumerate(pairs):
             by_query[pair.instruction, pair.query].append(i)

@@ -1,8 +1,8 @@
-"""Graphs with their weights as this processor's kernels want them, in files that all sessions and processes map: the
-weights are in memory once, and a session is made in a fraction of the time.
+"""Graphs whose weights are already in the layout of this processor's kernels, in files that all sessions and processes
+map: the weights are in memory once, and a session loads much faster.
 
-ONNX Runtime writes them (`session.save_external_prepacked_constant_initializers`); scores stay the same to the last
-bit. They lie in the hub client's folder for other libraries' files, HF_ASSETS_CACHE, and take up to twice the variant's
+ONNX Runtime writes the files (`session.save_external_prepacked_constant_initializers`); scores do not change in any
+bit. The files are in HF_ASSETS_CACHE, the hub client's folder for other libraries, and take up to twice the variant's
 size.
 """
 
@@ -24,7 +24,7 @@ CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def prepacked_path(weights: str) -> Path:
-    """Return where the graph of these weights (a hash) is, or goes, for this processor and ONNX Runtime."""
+    """Return the path of the prepacked graph for a hash of weights, this processor and this ONNX Runtime."""
     from huggingface_hub import cached_assets_path
 
     key = "\n".join([weights, onnxruntime().__version__, platform.machine(), _processor()])
@@ -40,9 +40,9 @@ def prepacked_path(weights: str) -> Path:
 
 
 def write_prepacked(path: Path, make: Any, options: Any) -> None:
-    """Write the graph at `path` unless it is there; of several processes that write it, one wins.
+    """Write the graph at `path` unless it exists; several processes may write it at the same time.
 
-    make(options): makes the session whose weights are written, with these options of ONNX Runtime.
+    make(options): creates the session whose weights are written, with ONNX Runtime's `options`.
     Raises OutputError if the disk is full.
     """
     if path.exists():
@@ -57,7 +57,7 @@ def write_prepacked(path: Path, make: Any, options: Any) -> None:
         ):
             options.add_session_config_entry(f"session.{name}", value)
         make(options)
-        # The data first: a graph that is there is complete.
+        # The data comes first, so that a graph that exists is complete.
         for name in (DATA, MODEL):
             if (scratch / name).exists():
                 os.replace(scratch / name, path.parent / name)
@@ -70,7 +70,7 @@ def write_prepacked(path: Path, make: Any, options: Any) -> None:
 
 
 def _processor() -> str:
-    """What decides which kernels ONNX Runtime takes."""
+    """Return the processor's features, by which ONNX Runtime selects kernels."""
     if CPU_FLAGS.is_file():
         lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))

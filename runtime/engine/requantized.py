@@ -1,4 +1,4 @@
-"""External initializers that are computed as a session is made: int8 weights, from the 4-bit weights on disk."""
+"""External initializers that are computed when a session is created: int8 weights from the 4-bit weights on disk."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from onnxrank.engine.device import CPU, onnxruntime
 
 TYPES = {"tensor(int8)": np.int8, "tensor(float)": np.float32}
-# Bytes; where ONNX Runtime starts a tensor.
+# Bytes; the alignment of ONNX Runtime's tensors.
 ALIGNED = 64
 
 
 def requantized(path: Path, options: Any) -> tuple[list[str], list[NDArray[Any]]]:
     """Run a graph without inputs on the CPU; return its outputs' names and values.
 
-    options: ONNX Runtime's, of which the optimizations are turned off here.
+    options: ONNX Runtime's session options; this function turns their optimizations off.
     """
     runtime = onnxruntime()
-    # Constants all the way: an optimizer would compute everything while loading, in one thread, and keep it.
+    # The graph is all constants: an optimizer would compute it at load, in one thread, and keep the results.
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = runtime.InferenceSession(str(path), options, providers=[CPU])
     outputs = session.get_outputs()
@@ -35,8 +35,8 @@ def requantized(path: Path, options: Any) -> tuple[list[str], list[NDArray[Any]]
 
 
 def _arrays(wanted: Sequence[tuple[Sequence[int], np.dtype[Any]]]) -> list[NDArray[Any]]:
-    """Return empty arrays in one block, which goes back to the system as a whole; smaller ones would stay with the
-    process."""
+    """Return empty arrays in one block: the system gets a large block back when it is freed, while small blocks would
+    stay with the process."""
     sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in wanted]
     starts = [0, *accumulate(-(-size // ALIGNED) * ALIGNED for size in sizes)]
     block = np.empty(starts[-1], np.uint8)

@@ -1,4 +1,4 @@
-"""A graph on a device: its ONNX Runtime sessions are made at first use, once per process; picklable, safe to fork."""
+"""A graph on a device: its ONNX Runtime sessions are created at first use in each process; picklable, safe to fork."""
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ from onnxrank.engine.requantized import requantized
 from onnxrank.errors import ArtifactError, OutputError
 
 Array = NDArray[Any]
-# How much more the longest batch may take than its share of a core's time.
+# How much longer than the mean time per core the longest batch may take.
 IMBALANCE = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A graph's files, as `Session` has them."""
+    """A graph's files; the fields are arguments of `Session`."""
 
     path: Path
     requantize: Path | None
@@ -35,36 +35,36 @@ class Graph:
 class Session:
     """One graph on one device; any number of threads may use it.
 
-    A batch that comes alone runs on all cores. Several run at the same time, each on a core of its own: what a core
-    computes, it reads again from its own cache. Between cores with no cache in common, the other way took 1.6 times as
-    long. Each of the two ways has an ONNX Runtime session, which is made when it is first needed and holds the weights
-    in the form that its kernels want; see `Device.memory`.
+    A single batch runs on all cores. Several batches run at the same time, each on its own core, because a core then
+    reads its own results from its own cache: splitting each batch over cores that share no cache took 1.6 times as
+    long. Each of the two modes has its own ONNX Runtime session, which is created at first use and holds the weights
+    in its kernels' layout; see `Device.memory`.
     """
 
     def __init__(
         self, path: Path, device: Device, *, requantize: Path | None = None, weights: str | None = None
     ) -> None:
-        """requantize: the graph that computes weights of this one as a session is made; None where it has all of them.
-        weights: a hash of all its files, by which prepacked weights are found again.
+        """requantize: the graph that computes this graph's int8 weights when a session is created; None if its files
+        hold them. weights: a hash of all its files, the key of its prepacked weights.
         """
         graph = Graph(path=path, requantize=requantize, weights=weights)
         self._graph, self._device = graph, device
         self.cores = device.cores
         self._parallel = device.cores > 1 and device.memory != "low"
         cores = Cores(self.cores)
-        # ONNX Runtime's own choice is all cores of the machine, whatever a container may use.
+        # By default ONNX Runtime uses all cores of the machine, even if a container may use fewer.
         threads = self.cores if device.on_cpu else device.threads
         self._all_cores = Runner(graph, device, cores, threads=threads)
         self._one_core = Runner(graph, device, cores, threads=1, lanes=self.cores)
 
     def runner(self, batches: Sequence[int]) -> "Runner":
-        """Return what runs batches of these sizes, in tokens, fastest."""
+        """Return the fastest runner for batches of these sizes, in tokens."""
         balanced = max(batches, default=0) * self.cores <= IMBALANCE * sum(batches)
         return self._one_core if self._parallel and balanced else self._all_cores
 
     @property
     def all_cores(self) -> "Runner":
-        """What runs a batch that comes alone."""
+        """The runner for a single batch."""
         return self._all_cores
 
     def __getstate__(self) -> tuple[Graph, Device]:
@@ -79,7 +79,8 @@ class Runner:
     """One ONNX Runtime session, and the threads that run batches on it."""
 
     def __init__(self, graph: Graph, device: Device, cores: Cores, *, threads: int | None, lanes: int = 1) -> None:
-        """threads: of each run. lanes: runs at the same time; a single lane takes all cores for each run."""
+        """threads: threads of each run. lanes: how many runs go on at the same time; with one lane, a run takes all
+        cores."""
         self._graph = graph
         self._device = device
         self._cores = cores
@@ -90,7 +91,7 @@ class Runner:
         forget_in_children(self)
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
-        """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be made."""
+        """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be created."""
         session = self._live()
         with self._cores.lent(1 if self._lanes > 1 else self._cores.count):
             results: list[Array] = session.run(list(outputs), dict(feeds))
@@ -114,7 +115,7 @@ class Runner:
         return list(shape)
 
     def empty_caches(self, batch_size: int) -> dict[str, Array]:
-        """Return the `past_key_values` inputs the graph declares, if any, holding nothing yet."""
+        """Return empty arrays for the `past_key_values` inputs that the graph declares, if any."""
         types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
         return {
             entry.name: np.empty(
@@ -126,7 +127,7 @@ class Runner:
         }
 
     def forget(self) -> None:
-        """Leave the session and the threads to the parent process."""
+        """Drop the session and the threads, which belong to the parent process."""
         keep_alive(self._session)
         self._session = None
         self._start()
@@ -142,7 +143,7 @@ class Runner:
             return self._session
 
     def _executor(self) -> ThreadPoolExecutor:
-        """The one pool that all callers share."""
+        """Return the thread pool that all callers share."""
         with self._lock:
             if self._threads_of_lanes is None:
                 self._threads_of_lanes = ThreadPoolExecutor(self._lanes, thread_name_prefix="onnxrank")
@@ -153,8 +154,8 @@ def session_options(threads: int | None) -> Any:
     """Return ONNX Runtime's options for a session with this many threads."""
     options = onnxruntime().SessionOptions()
     options.log_severity_level = 3
-    # Processors of x86 without VNNI add pairs of byte products in 16 bits, which overflow; this takes their exact
-    # kernels. Elsewhere it changes nothing.
+    # On x86 processors without VNNI, the fast int8 kernels add pairs of products in 16 bits, which overflow; this
+    # option selects exact kernels there. It has no effect on other processors.
     options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -170,7 +171,7 @@ def _make_session(graph: Graph, device: Device, threads: int | None) -> Any:
             return _load(graph, device, options)
         path = prepacked_path(f"{path.name} {graph.weights}")
         write_prepacked(path, partial(_load, graph, device), session_options(device.cores))
-        # It is optimized already, for this processor.
+        # The graph is already optimized for this processor.
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return runtime.InferenceSession(str(path), options, providers=list(device.providers))
     except OutputError:
@@ -185,7 +186,7 @@ def _make_session(graph: Graph, device: Device, threads: int | None) -> Any:
 def _load(graph: Graph, device: Device, options: Any) -> Any:
     runtime = onnxruntime()
     if graph.requantize:
-        # The session copies what it is handed; until it is made, `arrays` keeps that in place.
+        # The session copies the values; `arrays` has to keep them alive until it is created.
         names, arrays = requantized(graph.requantize, session_options(device.cores))
         values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
         options.add_external_initializers(names, values)

@@ -1,5 +1,5 @@
-"""`TextScorer`: vectors of texts that are embedded one by one, and similarities between them. All that embeds texts
-calls it: Embedder, LateInteraction, the proof, the device check."""
+"""`TextScorer`: embeds texts one by one, and computes similarities between their vectors. Embedder, LateInteraction,
+the proof and the device check call it."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -40,10 +40,10 @@ class TextScorer:
         batch_tokens: int | None = None,
         done: Done = lambda count: None,
     ) -> list[Vectors]:
-        """Return a float32 vector `[dim]` for each text, or `[tokens, dim]` where the model gives one per token, in
-        input order; `done(n)` after each n texts.
+        """Return a float32 vector `[dim]` for each text, or `[tokens, dim]` if the model computes one per token, in
+        input order; calls `done(n)` after each n texts.
 
-        Of documents, tokens on the skip list have no vectors.
+        Documents have no vectors for tokens on the skip list.
         """
         vectors: list[Vectors] = [np.empty(0, np.float32)] * len(texts)
         batches = padded_plan(self._session, [text.token_ids for text in texts], batch_tokens)

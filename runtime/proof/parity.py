@@ -1,4 +1,4 @@
-"""How close two lists of logits are, in the terms that matter for ranking."""
+"""Measures how close two lists of logits are, in terms that matter for ranking."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,11 +15,11 @@ def compare(
 ) -> Parity:
     """Return the parity of `found` with `expected`, `[pairs]` or `[pairs, columns]`.
 
-    groups: the index lists of each query's documents. activate: from logits to scores.
+    groups: the indices of each query's pairs. activate: turns logits into scores.
     """
     pairs = len(expected)
     if expected.ndim == 2:
-        # Each column ranks for itself.
+        # Each column is a ranking of its own.
         groups = [[column * pairs + i for i in group] for column in range(expected.shape[1]) for group in groups]
         expected, found = expected.T.ravel(), found.T.ravel()
     several = [list(group) for group in groups if len(group) > 1]
@@ -55,11 +55,11 @@ PARITY_COLUMNS = [
 
 
 def parity_rows(variant: str, parity: Mapping[str, Parity], batch_effect: float) -> list[list[str]]:
-    """Return a row of PARITY_COLUMNS for each way the variant is scored."""
+    """Return a row of PARITY_COLUMNS for each run of the variant."""
     return [
         [
             variant,
-            way,
+            run,
             str(found.pairs),
             f"{found.max_logit_difference:.2g}",
             f"{found.max_score_difference:.2g}",
@@ -67,5 +67,5 @@ def parity_rows(variant: str, parity: Mapping[str, Parity], batch_effect: float)
             f"{found.top1_agreement:.0%}",
             f"{batch_effect:.2g}",
         ]
-        for way, found in parity.items()
+        for run, found in parity.items()
     ]

@@ -1,4 +1,4 @@
-"""How far each variant may stray from PyTorch: the one table of gates, each with its reason."""
+"""The tolerances of each variant's difference from PyTorch, each with its reason."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ LARGE = 50.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Standard deviation and largest magnitude of golden logits."""
+    """Standard deviation and largest magnitude of the golden logits."""
 
     deviation: float
     largest: float
@@ -17,9 +17,9 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """`logit_difference` is a multiple of the golden logits' standard deviation if `relative`, because the scale of
-    logits is a model's own; otherwise it is absolute for logits up to LARGE, and grows with larger ones, such as the
-    sums of MaxSim. The other two limits are what ranking needs."""
+    """Limits of a variant. If `relative`, `logit_difference` is a multiple of the golden logits' standard deviation,
+    because models differ in the scale of their logits. Otherwise it is absolute for logits up to LARGE and grows in
+    proportion to larger ones, such as MaxSim's sums. The other two limits concern the ranking."""
 
     logit_difference: float
     relative: bool
@@ -28,9 +28,9 @@ class Tolerance:
     reason: str
 
     def problem(self, parity: Parity, golden: Scale) -> str | None:
-        """Return what is out of bounds, in words, or None. golden: the logits that were compared with."""
+        """Return a sentence about the first exceeded limit, or None. golden: the scale of the reference logits."""
         limit = self.logit_difference * (golden.deviation if self.relative else max(1.0, golden.largest / LARGE))
-        # Written so that NaN, which compares false with everything, is a problem.
+        # NaN compares false with everything; `not <=` makes it a problem.
         if not parity.max_logit_difference <= limit:
             return f"the largest logit difference is {parity.max_logit_difference:.3g}, and {limit:.3g} is allowed."
         if not parity.kendall_tau >= self.kendall_tau:
@@ -42,14 +42,14 @@ class Tolerance:
 
 _Q4 = Tolerance(
     logit_difference=1.0, relative=True, kendall_tau=0.85, top1_agreement=0.8,
-    reason="16 levels a weight: tau 0.96 and 0.2 deviations on the trained demo, 0.93 and 0.7 on random full-size "
-    "weights, whose scores lie closer together; a wrong layout or a lost scale gives a tau near 0",
+    reason="16 levels per weight: tau 0.96 and 0.2 deviations on the trained demo, 0.93 and 0.7 on random full-size "
+    "weights, whose scores are closer together; a wrong layout or a lost scale gives a tau near 0",
 )  # fmt: skip
 
 TOLERANCES = {
     "fp32": Tolerance(
         logit_difference=1e-4, relative=False, kendall_tau=0.99, top1_agreement=0.99,
-        reason="another order of summation moves a logit by 1e-6 to 1e-5; more means other arithmetic",
+        reason="another order of summation changes a logit by 1e-6 to 1e-5; more means different arithmetic",
     ),
     "fp16": Tolerance(
         logit_difference=0.05, relative=True, kendall_tau=0.98, top1_agreement=0.95,
@@ -57,7 +57,7 @@ TOLERANCES = {
     ),
     "int8": Tolerance(
         logit_difference=0.25, relative=True, kendall_tau=0.95, top1_agreement=0.9,
-        reason="256 levels a weight and activation: tau 0.99 and 0.03 deviations on the demo, 1.00 and 0.08 on "
+        reason="256 levels per weight and activation: tau 0.99 and 0.03 deviations on the demo, 1.00 and 0.08 on "
         "random full-size weights",
     ),
     "q4": _Q4,

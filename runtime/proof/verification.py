@@ -24,15 +24,15 @@ from onnxrank.text.prompt import EncodedPair, EncodedText, PromptEncoder, TextEn
 Done = Callable[[int], None]
 Side = Literal["right", "left"]
 
-# Padded graphs are run both ways. The left-padded run has other batches, so that the two show what a document's
-# neighbours do to its score.
+# Padded graphs run with either padding side. The left-padded run has smaller batches, so that the difference shows how
+# much a document's score depends on its neighbours.
 PADDINGS: tuple[tuple[str, Side, int], ...] = (("right padding", "right", BATCH_TOKENS), ("left padding", "left", 512))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Parity with PyTorch by run (a graph and a padding side), the scale of the golden logits that each run is compared
-    with, and the largest logit difference between the runs of one exit."""
+    """parity: the comparison with PyTorch of each run, which is a graph and a padding side. scale: of the golden logits
+    that the run is compared with. batch_effect: the largest logit difference between the runs of one exit."""
 
     parity: dict[str, Parity]
     scale: dict[str, Scale]
@@ -47,7 +47,7 @@ def verify_variant(
     threads: int | None = None,
     done: Done = lambda n: None,
 ) -> Verification:
-    """Score the golden pairs by each graph of the variant; `done(n)` after each n pairs.
+    """Score the golden pairs with each graph of the variant; calls `done(n)` after each n pairs.
 
     Raises ParityError if the prompt's token ids differ from the reference's.
     """
@@ -81,14 +81,14 @@ def runs_of(variant: Variant) -> int:
 
 
 def check_gates(name: str, verification: Verification) -> None:
-    """Raise ParityError, naming variant, run, pair count and difference, where a variant strays too far."""
+    """Raise ParityError, naming variant, run, pair count and difference, if a variant exceeds its tolerance."""
     for run, parity in verification.parity.items():
         if problem := TOLERANCES[name].problem(parity, verification.scale[run]):
             raise ParityError(f"{name} ({run}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
 
 
 def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden:
-    """Score the golden pairs anew with PyTorch from `checkpoint`, an alias, hub id or folder.
+    """Score the golden pairs again with PyTorch from `checkpoint`, an alias, hub id or folder.
 
     Raises BackendError if the exporter is not installed.
     """
@@ -99,7 +99,7 @@ def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden
 
 
 def _exits(scoring: Scoring, expected: Logits) -> dict[int | None, Logits]:
-    """The golden logits of each exit, [pairs, widths]; a model without exits has one, called None."""
+    """Return each exit's golden logits, [pairs, widths]; a model without exits has one entry, with the key None."""
     if scoring.matryoshka is None:
         return {None: expected}
     widths = len(scoring.matryoshka.dims)
@@ -114,7 +114,7 @@ def _score_pairs(
     done: Done,
     layers: int | None,
 ) -> dict[str, Logits]:
-    """Logits [pairs, columns] of one exit, by run."""
+    """Return the logits [pairs, columns] of one exit, by run."""
     name = f"{layers} layers, " if layers else ""
     found = {}
     for run, padding, tokens in PADDINGS:
@@ -134,11 +134,11 @@ def _score_texts(
     done: Done,
     layers: int | None,
 ) -> dict[str, Logits]:
-    """Similarities [pairs, 1] of separately embedded queries and documents, by run."""
+    """Return the similarities [pairs, 1] of queries and documents, by run."""
     found = {}
     for run, padding, tokens in PADDINGS:
         scorer = TextScorer(artifact, variant, device=device, padding=padding)
-        # Apart, as scorers embed them: a query's expansion tokens may see how long its row is.
+        # In separate batches, as `rank` embeds them: a query's expansion tokens may depend on the length of its row.
         query_vectors = scorer.embed(queries, is_query=True, batch_tokens=tokens)
         document_vectors = scorer.embed(documents, is_query=False, batch_tokens=tokens)
         pairs = zip(query_vectors, document_vectors, strict=True)
@@ -149,7 +149,7 @@ def _score_texts(
 
 
 def encode_pairs(artifact: Artifact, golden: Golden) -> list[EncodedPair]:
-    """Return the scored pairs' prompts. Raises ParityError if any pair's token ids are not the reference's."""
+    """Return the scored pairs' prompts. Raises ParityError if any pair's token ids differ from the reference's."""
     scoring = artifact.manifest.scoring
     assert scoring.prompt
     encoder = PromptEncoder(artifact.tokenizer, scoring.prompt, scoring.max_length)
@@ -163,7 +163,7 @@ def encode_pairs(artifact: Artifact, golden: Golden) -> list[EncodedPair]:
 
 
 def encode_texts(artifact: Artifact, golden: Golden) -> tuple[list[EncodedText], list[EncodedText]]:
-    """Return the scored pairs' queries and documents, likewise."""
+    """Return the queries and documents of the scored pairs. Raises ParityError as `encode_pairs` does."""
     encoder = TextEncoder.of(artifact)
     queries, documents = [], []
     for pair in golden.pairs:
@@ -180,6 +180,6 @@ def encode_texts(artifact: Artifact, golden: Golden) -> tuple[list[EncodedText],
 def _check_token_ids(pair: GoldenPair, found: TokenIds, expected: TokenIds) -> None:
     if found != expected:
         raise ParityError(
-            f"query {pair.query!r:.60} with document {pair.document!r:.60} gives other token ids than the "
+            f"query {pair.query!r:.60} with document {pair.document!r:.60} has other token ids than in the "
             "reference: tokenizer.json is not the tokenizer that the checkpoint was scored with."
         )

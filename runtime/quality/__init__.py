@@ -1,4 +1,4 @@
-"""How well models rank: measures, files of documents and queries, tests of retrieval and of long documents.
+"""Ranking quality: measures, files of documents and queries, tests of retrieval and of long documents.
 
 May import everything but proof/ and cli/.
 """

@@ -1,4 +1,4 @@
-"""JSON Lines files of documents and of queries with their relevant documents."""
+"""Reads JSON Lines files of documents, and of queries with their relevant documents."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -32,10 +32,10 @@ class Query:
 def read_corpus(path: Path, *, skip_bad: bool = False) -> tuple[list[Entry], int]:
     """Return the documents of a file, and how many lines were skipped.
 
-    A line is {"text": ...} or {"name": ..., "description": ...}, each with "id" (the line number by default) and
-    "cluster" if there is one; a bare string is a text.
-    Raises InputError naming the first line that cannot be read, or an id that stands twice; with `skip_bad` such
-    lines are left out.
+    A line is {"text": ...} or {"name": ..., "description": ...}, optionally with "id" (by default the line number) and
+    "cluster"; a bare string is a text.
+    Raises InputError naming the first line that cannot be read or repeats an id; with `skip_bad` such lines are left
+    out.
     """
     seen: set[str] = set()
 
@@ -57,7 +57,7 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> tuple[list[Entry], int
 def read_queries(path: Path, *, skip_bad: bool = False) -> tuple[list[Query], int]:
     """Return the queries of a file, and how many lines were skipped.
 
-    A line is {"query": ..., "relevant": id or list of ids}. Raises InputError likewise.
+    A line is {"query": ..., "relevant": id or list of ids}. Raises InputError as `read_corpus` does.
     """
 
     def query(data: Any, number: int) -> Query:
@@ -95,7 +95,7 @@ def _read(path: Path, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[l
             if not skip_bad:
                 problem = f"is no JSON ({error})" if isinstance(error, json.JSONDecodeError) else str(error)
                 raise InputError(
-                    f"{path}, line {number} {problem}; mend it, or keep the other lines with --skip-bad."
+                    f"{path}, line {number} {problem}; correct it, or keep the other lines with --skip-bad."
                 ) from error
             skipped += 1
     if not found:
@@ -105,7 +105,7 @@ def _read(path: Path, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[l
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        # Not splitlines: JSON's strings may hold other line separators.
+        # Not splitlines: JSON strings may contain other line separators.
         lines: Sequence[str] = path.read_text(encoding="utf-8", errors="strict").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); give a UTF-8 text file.") from error

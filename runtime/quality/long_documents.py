@@ -1,8 +1,8 @@
-"""The long-document test: does a model still find the answer when it stands at the end of a long document?
+"""The long-document test: does a model find the answer at the end of a long document?
 
 Each case has a document with the answer and one of the same length without it; the first should score higher. A model
-that cuts documents short reads the same text twice, and the two tie. After the model card of
-mmbert-rerank-32k-2d-matryoshka, which puts the answer at the start and at the end of some 1,500 tokens.
+that cuts off the end reads the same text twice and gives both the same score. The test follows the model card of
+mmbert-rerank-32k-2d-matryoshka, which puts the answer at the start and at the end of about 1,500 tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,8 +54,8 @@ Done = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongDocuments:
-    """accuracy: share of cases, by where the answer stands, in which the document with it scored higher.
-    truncated: share of documents that were cut."""
+    """accuracy: by position of the answer, the fraction of cases in which the document with the answer scored higher.
+    truncated: the fraction of documents that were cut."""
 
     max_length: int
     accuracy: dict[str, float]
@@ -63,7 +63,7 @@ class LongDocuments:
 
 
 def run_long_documents(reranker: Reranker, *, tokens: int = 1500, done: Done = lambda count: None) -> LongDocuments:
-    """Score every case; `tokens` is the length of a document, about."""
+    """Score every case; `tokens` is the approximate length of a document."""
     length = reranker.score([("", FILLER)]).tokens[0] - reranker.score([("", "")]).tokens[0]
     filler = FILLER * max(1, round(tokens / length))
     accuracy: dict[str, float] = {}
@@ -84,7 +84,7 @@ def _document(text: str, filler: str, position: str) -> str:
 
 
 def long_document_rows(name: str, results: Sequence[LongDocuments]) -> list[list[str]]:
-    """Return a row of text for each result: artifact, max_length, accuracy by position, share of documents cut."""
+    """Return a row of text for each result: artifact, max_length, accuracy by position, fraction of documents cut."""
     return [
         [name, str(r.max_length), *(f"{r.accuracy[position]:.0%}" for position in POSITIONS), f"{r.truncated:.0%}"]
         for r in results

@@ -8,10 +8,10 @@ from onnxrank.errors import BackendError
 Qrels = Mapping[str, Mapping[str, int]]
 Run = Mapping[str, Mapping[str, float]]
 
-# How relevant a document is: the one that was asked for, or another of its cluster.
+# Relevance grades: the document that was asked for, and others of its cluster.
 TARGET, CLUSTER = 2, 1
 RANKING = ("nDCG@10", "RR@10", "P@1")
-# A hit of the cluster first; gain by relevance; the target itself among the first five; its reciprocal rank.
+# The first hit is of the cluster; gain by relevance; the target is among the first five; its reciprocal rank.
 ROUTING = {
     "cluster@1": f"Success(rel={CLUSTER})@1",
     "nDCG@10": "nDCG@10",

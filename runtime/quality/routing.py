@@ -1,4 +1,4 @@
-"""How well a cascade routes queries to documents: the retriever alone, and with the reranker behind it."""
+"""Measures how well a cascade routes queries to documents: the retriever alone, and with the reranker."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Done = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Means over the queries, by the names in ROUTING; `reranked` is None without a reranker."""
+    """Means over the queries, keyed by the names in ROUTING; `reranked` is None without a reranker."""
 
     queries: int
     retrieved: dict[str, float]
@@ -28,7 +28,7 @@ def measure_cascade(
     retrieve: int = 50,
     done: Done = lambda count: None,
 ) -> Routing:
-    """Retrieve and rerank for every query, and measure both; `cascade` has indexed `corpus`.
+    """Retrieve and rerank for every query, and measure both; `cascade` must have indexed `corpus`.
 
     Raises InputError if a query names a document that the corpus lacks.
     """

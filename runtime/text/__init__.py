@@ -1,4 +1,4 @@
-"""Texts become token ids: documents with fields, prompts, and the tokenizer that keeps control tokens out of them.
+"""Turns texts into token ids: documents with fields, prompts, and a tokenizer that treats control tokens as text.
 
 May import artifact/.
 """

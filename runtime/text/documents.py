@@ -1,4 +1,4 @@
-"""Texts as callers give them are checked, and documents with fields become the text that the model was trained on."""
+"""Checks callers' texts, and turns documents with fields into the text format that the model was trained on."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ def check_texts(texts: Sequence[str], place: str) -> None:
 def texts_of(documents: Sequence[Document], template: str | None, place: str) -> list[str]:
     """Return the text of each document: strings as they are, mappings and (name, description) through `template`.
 
-    Raises InputError for a document with fields where there is no template, for a missing field, or for what is no
-    list of texts.
+    Raises InputError for a document with fields if there is no template, for a missing field, or if `documents`
+    is not a list of texts.
     """
     texts: Sequence[str] = (
         documents

@@ -1,4 +1,4 @@
-"""Texts to prompts: one prompt per pair or text, cut so that prefix and suffix always survive."""
+"""Encodes texts into prompts, one per pair or text; truncation never removes the fixed prefix and suffix."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ TokenIds = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPair:
-    """The token ids of a prompt: the instruction's (shared by queries), the query's (shared by documents), the
-    document's. `truncated` if any text was cut."""
+    """The token ids of a prompt in three pieces: the instruction, the query and the document. truncated: whether any
+    text was cut."""
 
     instruction: TokenIds
     query: TokenIds
@@ -34,7 +34,7 @@ class EncodedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedText:
-    """The token ids of one text, of which attention sees the first `attended`; `truncated` if its end was cut off."""
+    """The token ids of one text. attended: how many of them attention sees. truncated: whether its end was cut off."""
 
     token_ids: TokenIds
     attended: int
@@ -132,7 +132,8 @@ class TextEncoder:
 
 
 def shared_tokens(sequences: Sequence[TokenIds]) -> int:
-    """Return with how many tokens all of several sequences start; each keeps one of its own. 0 for a lone one."""
+    """Return the length of the sequences' common prefix, at most one token less than the shortest sequence; 0 for a
+    single sequence."""
     if len(sequences) < 2:
         return 0
     first, last = min(sequences), max(sequences)
@@ -141,7 +142,7 @@ def shared_tokens(sequences: Sequence[TokenIds]) -> int:
 
 
 def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
-    """Return how many tokens of two texts remain, as the tokenizers library cuts them: the longer one gives way
+    """Return how many tokens of two texts remain, by the rule of the tokenizers library: the longer one is cut
     until both have half of the room."""
     if first + second <= room:
         return first, second
@@ -163,5 +164,5 @@ def _room(max_length: int, fixed: int) -> int:
 
 
 def _fill(template: str, slots: Mapping[str, str]) -> str:
-    # In one pass: a text may itself hold what looks like a slot.
+    # In one pass, because a text may contain what looks like a slot.
     return re.sub(r"\{(\w+)\}", lambda match: slots.get(match[1], match[0]), template)

@@ -1,4 +1,4 @@
-"""Text to token ids with one tokenizer.json, where texts cannot write control tokens."""
+"""Turns text into token ids; control tokens inside texts are encoded as plain text."""
 
 import json
 import re
@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 from onnxrank.errors import ArtifactError
 
-# Starts the name of a control token's piece in a Unigram vocabulary, which finds its pieces in any text: a character of
-# the private use area, which no text contains.
+# A Unigram model finds its pieces in any text, so a control token's piece is renamed: the new name starts with this
+# private-use character, which ordinary text does not contain.
 PLACEHOLDER = "\ue000"
 
 
@@ -25,9 +25,9 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str], *, special_tokens: bool) -> list[tuple[int, ...]]:
         """Return each text's token ids; control tokens inside are parsed if `special_tokens`, else plain text.
 
-        Raises ArtifactError if the file is no tokenizer.
+        Raises ArtifactError if the file is not a tokenizer.
         """
-        # Most texts hold no control token; then both tokenizers agree, and the second need not be built.
+        # Most texts contain no control token; then both tokenizers agree, and the second is not built.
         plain = not special_tokens and any(self._control_token.search(text) for text in texts)
         tokenizer = self._plain if plain else self._full
         return [tuple(e.ids) for e in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
@@ -41,14 +41,14 @@ class TextTokenizer:
 
     @cached_property
     def _plain(self) -> Tokenizer:
-        """The same vocabulary without control tokens, so that no text can write them."""
+        """The tokenizer without control tokens."""
         data = json.loads(self._file.read_text(encoding="utf-8"))
         control = {token["content"] for token in data["added_tokens"] if _is_control(token["content"])}
         data["added_tokens"] = [token for token in data["added_tokens"] if token["content"] not in control]
         data["post_processor"] = None
         model = data["model"]
         if model.get("type") == "Unigram":
-            # A placeholder keeps the piece's place in the list, which is its id.
+            # A placeholder keeps the piece's position in the list, which is its id.
             model["vocab"] = [
                 [f"{PLACEHOLDER}{i}" if piece in control and i != model.get("unk_id") else piece, score]
                 for i, (piece, score) in enumerate(model["vocab"])
@@ -59,7 +59,7 @@ class TextTokenizer:
     def _control_token(self) -> re.Pattern[str]:
         control = [t for t in self._full.get_added_tokens_decoder().values() if _is_control(t.content)]
         if any(token.normalized for token in control):
-            # Such a token can appear only after normalization, which a search of the raw text cannot see.
+            # Normalization can produce such a token, so a search of the raw text would miss it.
             return re.compile("")
         return re.compile("|".join(re.escape(token.content) for token in control) or r"(?!)")
 
@@ -68,7 +68,7 @@ class TextTokenizer:
 
 
 def _is_control(token: str) -> bool:
-    # Some tokenizers add tokens for runs of spaces or newlines: these are ordinary text.
+    # Some tokenizers add tokens for runs of spaces or newlines; these are ordinary text.
     return bool(token.replace("\u2581", "").strip())
 
 

@@ -1,4 +1,4 @@
-"""The whole way: checkpoint to artifact to scores, and everything that stops it."""
+"""The whole export: from checkpoint to artifact to scores, and everything that stops it."""
 
 import json
 import shutil
@@ -128,7 +128,7 @@ def test_an_embedding_in_four_bits_is_half_as_large(demo_artifact: Path, checkpo
     )
     config = json.loads((checkpoint / "config.json").read_text())
     rows, width = config["vocab_size"], config["hidden_size"]
-    # Half the bytes, and a scale of two bytes for 32 columns instead of four bytes for all.
+    # Half the bytes, and a two-byte scale for 32 columns instead of a four-byte one for all.
     saved = rows * (width / 2 + 4 - width / 16)
     assert before["q4"] - after["q4"] == pytest.approx(saved, rel=0.02)
     assert before["int8"] == pytest.approx(after["int8"], abs=100)
@@ -166,7 +166,7 @@ def split_yes(folder: Path) -> None:
         (lambda f: None, {"family": None}, "does not say which reranker it is; name it with --family"),
         (lambda f: None, {"family": "bge"}, "--family 'bge' is unknown; the families are qwen3-reranker"),
         (lambda f: None, {"max_length": 9999}, "--max-length 9999 is more than the 4096 positions"),
-        (edit_config(model_type="llama"), {}, "model_type 'llama', and family qwen3-reranker comes as qwen3"),
+        (edit_config(model_type="gpt2"), {}, "model_type 'gpt2', and family qwen3-reranker comes as"),
         (edit_config(rope_parameters={"rope_type": "longrope"}), {}, "RoPE type 'longrope'"),
         (lambda f: (f / "tokenizer.json").unlink(), {}, "has no tokenizer.json"),
         (lambda f: (f / "tokenizer.json").write_text("{}"), {}, "is no tokenizer"),

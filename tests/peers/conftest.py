@@ -1,4 +1,4 @@
-"""The peers live in an environment of their own (requirements.txt), because they hold transformers below 5.
+"""The peers have their own environment (requirements.txt), because they need transformers below 5.
 
 Elsewhere nothing in this folder is collected, and `pytest tests/peers` fails there with "no tests ran".
 """

@@ -1,4 +1,4 @@
-"""Other libraries load our artifacts, and give the scores that we give; all on tiny random checkpoints."""
+"""Other libraries load our artifacts and compute the same scores, on tiny random checkpoints."""
 
 # mypy: disable-error-code="import-not-found, import-untyped"
 
@@ -28,7 +28,7 @@ from tests.tiny_families import TINY
 
 LOGITS = 1e-4
 TOKENS = 1e-5
-# A sum of 150 similarities, added up in another order.
+# A sum of 150 similarities, in another order.
 MAXSIM = 1e-3
 PROVIDER = "CPUExecutionProvider"
 
@@ -67,7 +67,7 @@ Export = Callable[[str], Exported]
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """Gives a tiny checkpoint and its float32 artifact by the checkpoint's name in TINY."""
+    """Return a function from a name in TINY to the checkpoint and its float32 artifact."""
 
     @cache
     def write(name: str) -> Exported:
@@ -123,7 +123,7 @@ def test_optimum_gives_our_logits_for_padded_pairs(exported: Export, name: str) 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_sentence_transformers_onnx_backend_predicts_our_scores(exported: Export, name: str) -> None:
-    """The activation is the artifact's own on both sides: none for "bert", a sigmoid for the others."""
+    """Both sides use the artifact's activation: none for "bert", a sigmoid for the others."""
     artifact = exported(name).artifact
     ours = Reranker(artifact)
     model = CrossEncoder(
@@ -167,7 +167,7 @@ def test_pylates_voyager_index_takes_our_vectors(exported: Export, name: str, tm
     assert_close([hits[0]["score"] for hits in found], [hit["score"] for hit in expected], MAXSIM)
 
 
-# PyTorch's exporter about the arguments that LightOn's exporter calls it with, and about itself.
+# Warnings of PyTorch's exporter about its own code and about the arguments of LightOn's exporter.
 @pytest.mark.filterwarnings("ignore:# 'dynamic_axes' is not recommended:UserWarning")
 @pytest.mark.filterwarnings("ignore:# The axis name:UserWarning")
 @pytest.mark.filterwarnings("ignore:from_dynamic_axes_to_dynamic_shapes is deprecated:DeprecationWarning")
@@ -178,7 +178,7 @@ def test_lightons_exporter_drops_all_but_the_first_projection_and_we_do_not(expo
     between tokens than PyLate's. Our vectors are PyLate's.
     """
     checkpoint = exported("colbert, mean").checkpoint
-    # Its exporter switches query expansion off, so this compares documents, which have none.
+    # LightOn's exporter turns query expansion off, so this compares documents, which have none.
     pylate = models.ColBERT(str(checkpoint), device="cpu", do_query_expansion=False)
     expected = pylate.encode(DOCUMENTS, is_query=False, show_progress_bar=False)
     assert_same_vectors(LateInteraction(exported("colbert, mean").artifact).encode(DOCUMENTS, is_query=False), expected)

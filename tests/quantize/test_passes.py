@@ -1,4 +1,4 @@
-"""Each pass against what numpy says of the same weights."""
+"""Each pass, compared with NumPy on the same weights."""
 
 from collections import Counter
 from dataclasses import replace
@@ -136,11 +136,11 @@ def test_requantized_weights_are_the_4_bit_ones_in_int8(method: str, block_size:
         blocks = replace(blocks, zero_points=blocks.zero_points.astype(np.float16))
     weight = dequantize(replace(blocks, scales=blocks.scales.astype(np.float16).astype(np.float32)), len(WEIGHT))
     assert values.dtype == np.int8
-    # Half a step, and nowhere a step wider than the column needs, but for what an asymmetric block leaves unused.
+    # Half a step; steps are no wider than the column needs, except for the unused range of an asymmetric block.
     assert np.all(np.abs(values * scales - weight) <= scales * 0.5001)
     assert np.all(scales <= np.abs(weight).max(axis=0) / 127 * (1.001 if method == "rtn" else 1.35))
 
-    # As one block they are the content of the file that the prefix graph names.
+    # Joined, they are the content of the file that the prefix graph names.
     outputs = [array.tobytes() for array in requantize.run(None, {})]
     content = b"".join(piece.ljust(-(-len(piece) // ALIGNED) * ALIGNED, b"\0") for piece in outputs)
     named = {

@@ -84,7 +84,7 @@ def test_an_index_of_another_retriever_is_refused(cascade: Cascade, retriever_ar
 
 def test_a_damaged_index_is_refused_and_the_corpus_before_stays(cascade: Cascade, tmp_path: Path) -> None:
     before = cascade.retrieve(QUERY)
-    with pytest.raises(ArtifactError, match="none is no index"):
+    with pytest.raises(ArtifactError, match="none is not an index"):
         cascade.load(tmp_path / "none")
     cascade.save(tmp_path / "index")
     texts = (tmp_path / "index" / "texts.jsonl").read_text()
@@ -111,7 +111,7 @@ def test_bad_input_is_one_sentence(cascade: Cascade, retriever_artifact: Path, t
     with pytest.raises(InputError, match="has no reranker"):
         alone.search(QUERY)
     (tmp_path / "full").mkdir()
-    with pytest.raises(OutputError, match="exists and is no index"):
+    with pytest.raises(OutputError, match="exists and is not an index"):
         cascade.save(tmp_path / "full")
 
 

@@ -33,7 +33,7 @@ def reranker(demo_artifact: Path) -> Reranker:
 
 @pytest.mark.parametrize("variant", ["int8", "q4"])
 def test_prefix_and_padded_graph_differ_less_than_the_variant_from_pytorch(demo_artifact: Path, variant: str) -> None:
-    """On trained weights: the CPU's int8 arithmetic for 4-bit weights spends no accuracy."""
+    """On trained weights, the CPU's int8 arithmetic for 4-bit weights loses no accuracy."""
     golden = read_golden(demo_artifact).scored
     pairs = [(pair.query, pair.document) for pair in golden]
     one, other = (
@@ -93,7 +93,7 @@ def test_prefix_and_padded_graph_agree(demo_artifact: Path) -> None:
 
 
 def counted_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rows of each run from now on."""
+    """Record the number of rows of each run from now on."""
     rows: list[int] = []
     run = Runner.run
 
@@ -165,7 +165,7 @@ def test_neighbours_hardly_move_a_score(demo_artifact: Path, variant: str, toler
 
 
 def test_int8_rows_do_not_depend_on_their_batch(demo_artifact: Path) -> None:
-    """The padded graph at equal width: a row's arithmetic is its own, to the last bit."""
+    """In the padded graph at equal width, a row's result does not depend on the others in any bit."""
     reranker = on_padded_graph(demo_artifact, "int8")
     texts = ["one two three", "sorts an array", "finds a path"]
     together = reranker.score([(QUERY, text) for text in texts]).logits

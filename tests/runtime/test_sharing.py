@@ -22,7 +22,7 @@ from onnxrank.engine.session import Runner
 from onnxrank.errors import OutputError
 
 PAIRS = [("sort an array", f"document {i} " * i) for i in range(1, 12)]
-FORK = pytest.mark.skipif(sys.platform != "linux", reason="fork is Linux's way")
+FORK = pytest.mark.skipif(sys.platform != "linux", reason="fork is tested on Linux only")
 SECONDS = 60
 
 
@@ -120,7 +120,7 @@ def test_a_run_on_all_cores_gets_its_turn() -> None:
         late = threading.Thread(target=lend, args=(cores, 1, order, "one"))
         late.start()
         time.sleep(0.02)
-        assert order == []  # the free core is not given to who came later
+        assert order == []  # a later caller does not get the free core
     whole.join()
     late.join()
     assert order == ["all", "one"]
@@ -144,7 +144,7 @@ def test_callers_of_one_prefix_compute_it_once(demo_artifact: Path, monkeypatch:
     monkeypatch.setattr(PrefixCache, "_extend", counted)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(reranker.predict, [PAIRS] * 4))
-    assert len(computed) == len(set(computed)) == 2  # the instruction, and the query behind it
+    assert len(computed) == len(set(computed)) == 2  # the instruction, and the query after it
 
 
 def test_a_long_query_leaves_the_cached_instruction(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def contract() -> str:
     """Return the text of contract.js."""
     kinds = _dataclasses(FILES)
     precisions = {name: asdict(precision) for name, precision in PRECISIONS.items()}
-    # What each variant is for is said in Python's help alone.
+    # The purpose of a variant is only in Python's help.
     precisions = {name: {k: v for k, v in fields.items() if k != "purpose"} for name, fields in precisions.items()}
     shapes = {kind.__name__: {name: _shape(hint) for name, hint in get_type_hints(kind).items()} for kind in kinds}
     return "\n".join(
@@ -89,7 +89,7 @@ def contract() -> str:
 
 
 def _dataclasses(roots: tuple[type, ...]) -> list[type]:
-    """Dataclasses and those that their fields refer to, which come first."""
+    """Return dataclasses, preceded by those that their fields refer to."""
     found: dict[type, None] = {}
 
     def visit(hint: Any) -> None:
@@ -143,7 +143,7 @@ def _constant(name: str, value: Any, kind: str = "const") -> str:
 
 
 def _javascript(value: Any, indent: str) -> str:
-    """JSON as people write it in JavaScript: a map's entries on lines of their own at the two outer levels."""
+    """Return JSON in the style of JavaScript, with one line per map entry at the two outer levels."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(_javascript(item, indent) for item in value)}]"
     if not isinstance(value, dict):

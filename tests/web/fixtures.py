@@ -1,4 +1,4 @@
-"""Artifacts for the tests in JavaScript, and the scores that Python gives them: `python -m tests.web.fixtures FOLDER`.
+"""Artifacts for the tests in JavaScript, with the scores that Python computes: `python -m tests.web.fixtures FOLDER`.
 
 An artifact holds every variant; some leave out those that compute in float16. `expected/NAME.json` has, for each
 variant, what its graphs give on ONNX Runtime for the golden pairs and for texts of 1 to 600 tokens.
@@ -36,7 +36,7 @@ from tests.exports import score_here
 from tests.tiny_families import TINY, TINY_TOLERANCES
 
 ROOT = Path(__file__).parent.parent.parent
-# The other checkpoints of tests/tiny_families.py have the graphs and prompts of these.
+# The other checkpoints of tests/tiny_families.py have the same kinds of graphs and prompts.
 CHECKPOINTS = {
     "qwen3-reranker": "qwen3-reranker",
     "qwen3-classifier": "qwen3-reranker, classifier",
@@ -52,7 +52,7 @@ CHECKPOINTS = {
     "zerank": "zerank",
     "qwen2": "logit score, qwen2",
 }
-# float16 concerns the body alone: a decoder and an encoder are enough.
+# float16 affects only the body, so one decoder and one encoder are enough.
 FLOAT16 = {"demo", "qwen3-reranker", "modernbert"}
 # An artifact with its weights in several files, as large models have them.
 SPLIT, SPLIT_BYTES = "qwen2", 20_000
@@ -73,7 +73,7 @@ TEXTS = (
 
 
 def main(folder: Path) -> None:
-    """Write every artifact that is not there yet; start anew where the code that makes them has changed."""
+    """Write every missing artifact; write all again if the code that makes them has changed."""
     stamp = _stamp()
     if not (folder / "stamp").exists() or (folder / "stamp").read_text() != stamp:
         shutil.rmtree(folder, ignore_errors=True)
@@ -104,7 +104,7 @@ def _write(name: str, folder: Path) -> str:
     shutil.rmtree(checkpoint, ignore_errors=True)
     variants = tuple(variant for variant, it in PRECISIONS.items() if name in FLOAT16 or not it.float16)
     if name.startswith("demo"):
-        # Evaluating takes longer than all the rest, and nothing here reads it.
+        # The evaluation takes longest, and no test in JavaScript reads it.
         shutil.copytree(locate("demo").folder, checkpoint, ignore=shutil.ignore_patterns(EVALUATION))
         family, options = locate("demo").family, Options(head="lm" if name == "demo-lm" else "score")
     else:
@@ -121,7 +121,7 @@ def _write(name: str, folder: Path) -> str:
 
 
 def _expected(folder: Path, manifest: Manifest, name: str) -> list[dict[str, Any]]:
-    """One entry a pair: its texts, its token ids, by exit its logits and scores, and the prefix graph's score."""
+    """Return one entry per pair: texts, token ids, logits and scores by exit, and the prefix graph's score."""
     pairs = [(pair.query, pair.document) for pair in read_golden(folder).scored[:40]]
     pairs += [(QUERY, text) for text in TEXTS]
     pairs += [(QUERY, " ".join(["sort"] * length)) for length in LENGTHS]
@@ -167,7 +167,7 @@ def _texts(artifact: Artifact, name: str, pairs: list[tuple[str, str]]) -> list[
     scorer = TextScorer(artifact, variant, device=Device())
     entries = []
     for query, document in pairs:
-        # Pair by pair, as `rank` scores them: the vectors of a query's expansion tokens may depend on its row's length.
+        # Pair by pair, as `rank` does, because a query's expansion vectors may depend on the length of its row.
         (query_text,) = encoder.texts([query], is_query=True)
         (document_text,) = encoder.texts([document], is_query=False)
         (parsed,) = encoder.texts([document], is_query=False, special_tokens=True)

@@ -1,4 +1,4 @@
-"""Vocabularies of some scripts: texts in these get the same tokens and scores as with the whole one."""
+"""Vocabularies cut to some scripts: texts in these have the same tokens and scores as with the whole vocabulary."""
 
 import json
 import random
@@ -37,7 +37,7 @@ SMALL = {
     for make in (tiny_tokenizers.byte_level, tiny_tokenizers.qwen, tiny_tokenizers.unigram, tiny_tokenizers.wordpiece)
 }
 LATIN, OTHERS = ("Latin",), ("Greek", "Cyrillic")
-# Spaces, accents, letters that normalizers change (NFKC makes the micro sign Greek) and that few vocabularies have.
+# Spaces, accents, and letters that normalizers change (NFKC turns the micro sign into Greek) or few vocabularies have.
 TEMPTING = (
     " ", "\n\n", "\u0301", "\u200d", "\U0001f469\u200d\U0001f52c", "\u00b5m", "\u00b5", "1", "'s", "ﬁ", "Å", "é", "ß",
     "Œ", "ø", "ơ", "ά", "β", "ς", "Ω", "ж", "щ", "Ё", "\u2460",
@@ -181,7 +181,7 @@ def qwen3_reranker(folder: Path) -> None:
 
 @pytest.fixture(scope="module", params=["qwen3-reranker", "cross-encoder"])
 def artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """One checkpoint with its whole vocabulary, and with Latin alone."""
+    """One checkpoint with its whole vocabulary, and with Latin only."""
     folder = tmp_path_factory.mktemp("scripts")
     write = {"qwen3-reranker": qwen3_reranker, "cross-encoder": xlm_roberta}[request.param]
     (folder / "checkpoint").mkdir()

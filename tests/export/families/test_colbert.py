@@ -15,7 +15,7 @@ from onnxrank.errors import ArtifactError, CheckpointError, InputError, Unsuppor
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import colbert, multi_vector
 
-# PyLate drops spaces around a text, and sentence-transformers keeps them: the rule is the checkpoint's.
+# PyLate removes spaces around a text, and sentence-transformers keeps them; the checkpoint decides.
 TEXTS = ["How do I SORT an array, in Python?", "x", "", "Don't panic! (1, 2.5; 30%)", "The weather: rain. " * 40]
 
 
@@ -40,7 +40,7 @@ def test_its_own_checkpoints_give_its_vectors(tmp_path: Path, is_query: bool) ->
 
 @pytest.mark.parametrize("is_query", [True, False], ids=["queries", "documents"])
 def test_vectors_are_sentence_transformers(checkpoint: Path, artifact: Path, is_query: bool) -> None:
-    """Its release runs transformers 5, where a row that sees nothing is zero."""
+    """This release needs transformers 5, where a row that sees no key is zero."""
     compare(checkpoint, artifact, TEXTS, is_query)
 
 
@@ -156,7 +156,7 @@ def test_each_class_names_the_one_that_fits(artifact: Path, demo_artifact: Path)
 
 
 def test_the_prompts_of_the_sides_stand_before_the_texts(tmp_path: Path) -> None:
-    """As ColBERT-Zero has them: behind the prefix token. Spaces around prompt and text go, those between them stay."""
+    """Like ColBERT-Zero's, after the prefix token. Spaces around prompt and text are removed, between them kept."""
     prompts = {"query": "search_query: ", "document": "search_document: "}
     folder = write_checkpoint(tmp_path / "c", lambda folder: colbert(folder, attend=True, prompts=prompts))
     export_tiny(folder, tmp_path / "out")

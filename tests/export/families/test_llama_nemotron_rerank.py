@@ -96,7 +96,7 @@ def test_the_query_is_shared_by_its_documents(tmp_path: Path) -> None:
 
 
 def test_code_beside_the_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where somebody at the terminal would say yes."""
+    """Even if somebody at the terminal would agree to run it."""
     monkeypatch.setattr("builtins.input", lambda *question: "y")
     checkpoint = write_checkpoint(tmp_path / "checkpoint", llama_nemotron)
     ran = tmp_path / "ran"

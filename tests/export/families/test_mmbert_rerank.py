@@ -56,7 +56,7 @@ def test_exits_are_cut_graphs_that_share_one_weights_file(artifact: Path) -> Non
 
 
 def test_each_exit_and_width_is_another_score_and_all_are_pytorchs(artifact: Path) -> None:
-    """The proof at export compared every column; here each is chosen at load."""
+    """The proof at export compared all columns; this test selects each of them at load."""
     manifest = read_manifest(artifact)
     assert manifest.scoring.matryoshka and manifest.scoring.matryoshka.dims == (64, 32, 16)
     found = {
@@ -70,7 +70,7 @@ def test_each_exit_and_width_is_another_score_and_all_are_pytorchs(artifact: Pat
 
 @pytest.mark.parametrize("declared", [False, True], ids=["legacy", "declared"])
 def test_the_last_exit_is_normed_only_where_the_checkpoint_says_so(tmp_path: Path, declared: bool) -> None:
-    """Written out here, because the proof's reference asks the same function as the graph."""
+    """The rule is written out here, because the proof's reference calls the same function as the graph."""
     checkpoint = write_checkpoint(tmp_path / "c", lambda folder: mmbert(folder, declared=declared, pickled=False))
     export_tiny(checkpoint, tmp_path / "out")
     ids = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(*PAIRS[0]).ids

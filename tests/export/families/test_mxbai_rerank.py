@@ -38,7 +38,7 @@ PAIRS = [
 
 
 def upstream(tokenizer: Any, query: str, document: str, max_length: int) -> list[int]:
-    """`prepare_inputs` without an instruction; max_length as it is there."""
+    """`prepare_inputs` of the package without an instruction, with its meaning of max_length."""
 
     def ids(text: str, **limits: Any) -> list[int]:
         found: list[int] = tokenizer(text, add_special_tokens=False, **limits)["input_ids"]
@@ -51,14 +51,14 @@ def upstream(tokenizer: Any, query: str, document: str, max_length: int) -> list
 
 
 def predefined(tokenizer: Any) -> int:
-    """`predefined_length`: what upstream's max_length does not count."""
+    """The package's `predefined_length`: tokens that its max_length does not count."""
     texts = (SYSTEM, "\n", TASK, "<|im_end|>\n<|im_start|>assistant\n")
     return sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
 
 
 @pytest.fixture(params=["tiny", "real"])
 def tokenizer_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The real one is Qwen3's, which reads these texts as Qwen2.5's does."""
+    """The real tokenizer is Qwen3's, which encodes these texts like Qwen2.5's."""
     if request.param == "real":
         real: Path = request.getfixturevalue("qwen3_tokenizer")
         return real

@@ -33,7 +33,7 @@ def encoder_for(template: str) -> tuple[Tokenizer, PromptEncoder]:
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @given(query=TEXTS, document=TEXTS)
 def test_split_encoding_is_joint_encoding(template: str, query: str, document: str) -> None:
-    """What follows the document is encoded alone in the reference too, so that truncation leaves it whole."""
+    """The reference encodes the text after the document separately too, so that truncation keeps it whole."""
     tokenizer, encoder = encoder_for(template)
     before, after = template.split("{document}")
     expected = [

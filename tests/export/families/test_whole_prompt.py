@@ -40,7 +40,7 @@ def merging() -> Tokenizer:
 
 
 def merging_reranker(folder: Path) -> None:
-    """A Qwen3-Reranker on Llama, whose tokenizer.json transformers takes as it is."""
+    """A Qwen3-Reranker on Llama, whose tokenizer.json transformers uses unchanged."""
     tokenizer = merging()
     torch.manual_seed(14)
     config = transformers.LlamaConfig(
@@ -140,7 +140,7 @@ def test_control_tokens_between_the_texts_make_every_cut_safe() -> None:
 
 
 @pytest.mark.skipif(
-    int(transformers.__version__.split(".")[0]) < 5, reason="transformers 4 takes tokenizer.json as it is"
+    int(transformers.__version__.split(".")[0]) < 5, reason="transformers 4 uses tokenizer.json unchanged"
 )
 def test_a_tokenizer_of_transformers_own_is_named_as_the_cause(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "checkpoint", qwen2_logit_score)
@@ -152,7 +152,7 @@ def test_a_tokenizer_of_transformers_own_is_named_as_the_cause(tmp_path: Path) -
 
 
 def test_a_merge_across_the_end_of_the_document_is_named_as_the_cause(tmp_path: Path) -> None:
-    """There the reference encodes both sides as one text, and truncation needs them apart."""
+    """The reference encodes both sides of the cut as one text, but truncation needs them separate."""
     chat = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}ing"
     checkpoint = write_checkpoint(tmp_path / "checkpoint", lambda folder: _logit_score(folder, chat))
     with pytest.raises(ParityError, match=r"tokenizer\.json merges text across a place where the prompt is cut"):

@@ -83,7 +83,7 @@ def test_a_new_decoder_is_what_sets_it_apart(tmp_path: Path, monkeypatch: pytest
 def test_the_prefix_graph_is_pytorch_one_by_one(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped_from: int
 ) -> None:
-    """Whichever attention takes a text that comes alone."""
+    """With either attention for a single text."""
     monkeypatch.setattr("onnxrank.engine.prefix.GROUPED_FROM", grouped_from)
     instruction, query, *documents = random_ids((20, 9, *LENGTHS), seed=1)
     expected = torch_logits(folder, [instruction + query + d for d in documents], YES, NO)

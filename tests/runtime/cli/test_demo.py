@@ -1,4 +1,4 @@
-"""The server of the demo page: what it gives, and what it does not."""
+"""The server of the demo page: what it serves, and what it refuses."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def port(demo_artifact: Path) -> Iterator[int]:
 
 def get(port: int, path: str, host: str = "localhost") -> tuple[http.client.HTTPResponse, bytes]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-        # As it stands: no client would send these paths.
+        # A raw request, because no client library would send these paths.
         connection.putrequest("GET", path, skip_host=True)
         connection.putheader("Host", f"{host}:{port}")
         connection.endheaders()
@@ -81,7 +81,7 @@ def test_nothing_else_is_served(port: int, demo_artifact: Path, path: str) -> No
 
 
 def test_other_names_of_this_machine_are_refused(port: int) -> None:
-    """A page elsewhere could otherwise point its own name here, and read the model."""
+    """Otherwise another site could resolve its name to this machine and read the model (DNS rebinding)."""
     assert get(port, "/", host="rebound.example")[0].status == 421
 
 
