@@ -13,7 +13,7 @@ from onnxrank.artifact.manifest import KeyValueCache
 from onnxrank.engine.batching import RUN_TOKENS, padded_batches, token_budget
 from onnxrank.engine.forks import forget_in_children
 from onnxrank.engine.pack import Pack, Prefix
-from onnxrank.engine.session import Array, Session
+from onnxrank.engine.session import Array, Runner, Session
 from onnxrank.text.prompt import EncodedPair, TokenIds
 
 # From this length, in tokens, a single row uses GroupQueryAttention: on CPUs it is never slower than plain products.
@@ -30,14 +30,13 @@ Floats = NDArray[np.float32]
 class PrefixCache:
     """Keys and values of the most recently used prefixes."""
 
-    def __init__(self, session: Session, shape: KeyValueCache) -> None:
-        self._session = session
+    def __init__(self, shape: KeyValueCache) -> None:
         self._shape = shape
         self._start()
         forget_in_children(self)
 
-    def past(self, prefix: Prefix) -> Past:
-        """Return a prefix's keys and values, computed on all cores unless they are cached.
+    def past(self, prefix: Prefix, runner: Runner) -> Past:
+        """Return a prefix's keys and values, computed by `runner` unless they are cached.
 
         If several callers need the same prefix, one computes it and the others wait for the result.
         """
@@ -49,7 +48,7 @@ class PrefixCache:
             self._entries.move_to_end(pieces)
         with entry.lock:
             if entry.past is None:
-                entry.past = self._extend(self.past(pieces[:-1]), pieces[-1])
+                entry.past = self._extend(self.past(pieces[:-1], runner), pieces[-1], runner)
         self._evict(pieces)
         return entry.past
 
@@ -74,9 +73,9 @@ class PrefixCache:
         shape = (self._shape.heads, 0, self._shape.head_dim)
         return {name: np.empty(shape, np.float32) for name in self._names("past_key_values")}
 
-    def _extend(self, past: Past, token_ids: TokenIds) -> Past:
+    def _extend(self, past: Past, token_ids: TokenIds, runner: Runner) -> Past:
         feeds = prefix_feeds([token_ids], present_length=len(token_ids))
-        present = self._session.all_cores.run(self._names("present"), {**feeds, **past})
+        present = runner.run(self._names("present"), {**feeds, **past})
         return {
             name: np.concatenate([past[name], new[:, 0]], axis=1)
             for name, new in zip(self._names("past_key_values"), present, strict=True)
@@ -85,11 +84,11 @@ class PrefixCache:
     def _names(self, kind: str) -> list[str]:
         return [f"{kind}.{layer}.{part}" for layer in range(self._shape.layers) for part in ("key", "value")]
 
-    def __getstate__(self) -> tuple[Session, KeyValueCache]:
-        return self._session, self._shape
+    def __getstate__(self) -> KeyValueCache:
+        return self._shape
 
-    def __setstate__(self, state: tuple[Session, KeyValueCache]) -> None:
-        PrefixCache.__init__(self, *state)
+    def __setstate__(self, shape: KeyValueCache) -> None:
+        PrefixCache.__init__(self, shape)
 
 
 class _Entry:
@@ -124,7 +123,7 @@ class PrefixGraph:
 
     def __init__(self, session: Session, shape: KeyValueCache) -> None:
         self._session = session
-        self._prefixes = PrefixCache(session, shape)
+        self._prefixes = PrefixCache(shape)
 
     def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
         """Divide pairs into batches. If a query has enough documents, its batches have instruction and query as prefix;
@@ -164,8 +163,9 @@ class PrefixGraph:
     def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, Floats]]:
         for prefix, group in groupby(packs, key=lambda pack: pack.prefix):
             together = list(group)
-            past = self._prefixes.past(prefix)
-            runner = self._session.runner([pack.tokens for pack in together])
+            sizes = [pack.tokens for pack in together]
+            past = self._prefixes.past(prefix, self._session.before(sizes))
+            runner = self._session.runner(sizes)
             feeds = ({**prefix_feeds(pack.sequences), **past} for pack in together)
             for pack, (logits,) in zip(together, runner.run_each(["logits"], feeds), strict=True):
                 yield pack, logits

@@ -67,6 +67,12 @@ class Session:
         """The runner for a single batch."""
         return self._all_cores
 
+    def before(self, batches: Sequence[int]) -> "Runner":
+        """Return the runner for a single batch that goes before batches of these sizes: on all cores, unless only that
+        would load the weights a second time."""
+        loaded = self._all_cores.loaded or self._device.memory == "shared"
+        return self._all_cores if loaded else self.runner(batches)
+
     def __getstate__(self) -> tuple[Graph, Device]:
         return self._graph, self._device
 
@@ -103,6 +109,11 @@ class Runner:
             yield from (self.run(outputs, feeds) for feeds in batches)
             return
         yield from self._executor().map(lambda feeds: self.run(outputs, feeds), batches)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory already."""
+        return self._session is not None
 
     @property
     def input_names(self) -> frozenset[str]:

@@ -75,5 +75,5 @@ class TextScorer:
     @property
     def dim(self) -> int:
         """The length of a vector."""
-        *_, dim = self._session.all_cores.output_shape("token_embeddings" if self._token_vectors else "embeddings")
+        *_, dim = self._session.before([]).output_shape("token_embeddings" if self._token_vectors else "embeddings")
         return int(dim)

@@ -136,10 +136,10 @@ def test_callers_of_one_prefix_compute_it_once(demo_artifact: Path, monkeypatch:
     computed: list[tuple[int, ...]] = []
     extend = PrefixCache._extend
 
-    def counted(self: PrefixCache, past: Any, token_ids: tuple[int, ...]) -> Any:
+    def counted(self: PrefixCache, past: Any, token_ids: tuple[int, ...], runner: Any) -> Any:
         computed.append(token_ids)
         time.sleep(0.02)
-        return extend(self, past, token_ids)
+        return extend(self, past, token_ids, runner)
 
     monkeypatch.setattr(PrefixCache, "_extend", counted)
     with ThreadPoolExecutor(4) as pool:
@@ -153,9 +153,9 @@ def test_a_long_query_leaves_the_cached_instruction(demo_artifact: Path, monkeyp
     computed: list[int] = []
     extend = PrefixCache._extend
 
-    def counted(self: PrefixCache, past: Any, token_ids: tuple[int, ...]) -> Any:
+    def counted(self: PrefixCache, past: Any, token_ids: tuple[int, ...], runner: Any) -> Any:
         computed.append(len(token_ids))
-        return extend(self, past, token_ids)
+        return extend(self, past, token_ids, runner)
 
     monkeypatch.setattr(PrefixCache, "_extend", counted)
     long = "word " * CACHED_TOKENS
@@ -177,6 +177,8 @@ def test_low_memory_makes_one_session(demo_artifact: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(session, "_make_session", counted)
     reranker = Reranker(demo_artifact, variant="q4", threads=2, memory=memory)
+    reranker.score(PAIRS)
+    assert len(list(filter(None, made))) == 1  # the prefix of a list does not load the weights a second time
     listed, alone = reranker.score(PAIRS).logits, reranker.score(PAIRS[-1:]).logits
     assert sorted(filter(None, made)) == ([2] if memory == "low" else [1, 2])
     assert listed[-1] == pytest.approx(alone[0], abs=0.05)
