@@ -17,7 +17,7 @@ from onnxrank.artifact.opening import TOKENIZER, Artifact, sha256
 from onnxrank.errors import InputError
 from onnxrank.export.artifact.card import write_card
 from onnxrank.export.artifact.device_check import write_device_check
-from onnxrank.export.artifact.staging import staged
+from onnxrank.export.artifact.staging import staged_artifact
 from onnxrank.export.artifact.transformers_js import write_config
 from onnxrank.export.artifact.variant_files import write_variant
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
@@ -61,7 +61,7 @@ def export(
     source: from `locate`. family: its name, or None to take the alias's family or detect it from the checkpoint.
     Raises a RerankError and then leaves `out` unchanged.
     """
-    with staged(out, force=force) as folder:
+    with staged_artifact(out, force=force) as folder:
         job = prepare(source, family, options)
         write_texts(job, folder)
         golden = record_golden(job, folder, progress)

@@ -4,8 +4,6 @@ The vectors are in a flat faiss index, in float16: exact search, 2 kB per docume
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.artifact.schema import SchemaError, read, write
+from onnxrank.artifact.staging import recover, staged
 from onnxrank.embedder import Embedder
 from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
-from onnxrank.text.documents import Document, check_texts, texts_of
+from onnxrank.text.documents import Document, check_text, texts_of
 
 CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
-FORMAT = 1
-# Documents whose vectors are in memory before they go into the index; it bounds the memory of indexing.
+FORMAT = 2
+# Documents embedded before their vectors go into the index: bounds the memory of indexing.
 CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexCard:
-    """How an index on disk was made; `retriever` is the artifact's source and variant."""
+    """What an index on disk was made with. `retriever` names the artifact's source and variant for people; `weights` is
+    a hash of the variant's files."""
 
     format: int
     retriever: str
+    weights: str
     documents: int
     dim: int
 
@@ -71,7 +72,7 @@ class Cascade:
     def retrieve(self, query: str, *, top_k: int = 50, instruction: str | None = None) -> list[dict[str, Any]]:
         """Return the nearest documents, as dicts with `corpus_id`, `score` (cosine similarity) and `text`."""
         check_top_k(top_k)
-        check_texts([query], "query")
+        check_text(query, "query")
         vector = self.retriever.encode([query], is_query=True, instruction=instruction)
         scores, ids = self._search(vector, min(top_k, len(self.texts)))
         return [
@@ -108,25 +109,21 @@ class Cascade:
         """
         self._require_corpus()
         target = Path(folder)
+        recover(target)
         if target.exists() and not (target / CARD).is_file():
             raise OutputError(f"{target} exists and is not an index; choose another folder.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-            made = Path(scratch) / "index"
-            made.mkdir()
+        with staged(target) as made:
             self._faiss.write_index(self._vectors, str(made / VECTORS))
             lines = (json.dumps(text, ensure_ascii=False) + "\n" for text in self.texts)
             (made / TEXTS).write_text("".join(lines), encoding="utf-8")
             card = IndexCard(
                 format=FORMAT,
-                retriever=_identity(self.retriever),
+                retriever=_name(self.retriever),
+                weights=self.retriever.identity,
                 documents=len(self.texts),
                 dim=int(self._vectors.d),
             )
             (made / CARD).write_text(json.dumps(write(card), indent=1) + "\n", encoding="utf-8")
-            if target.exists():
-                target.rename(Path(scratch) / "old")
-            shutil.move(made, target)
 
     def load(self, folder: str | Path) -> None:
         """Read an index that `save` wrote; it replaces any earlier corpus.
@@ -134,15 +131,16 @@ class Cascade:
         Raises ArtifactError if it is not an index, is damaged, or was made with another retriever.
         """
         source = Path(folder)
+        recover(source)
         try:
             card = read(IndexCard, json.loads((source / CARD).read_text(encoding="utf-8")))
             texts = [json.loads(line) for line in (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]]
         except (OSError, ValueError, SchemaError) as error:
             raise ArtifactError(f"{source} is not an index ({error}); make one with `onnxrank index`.") from error
-        if card.retriever != _identity(self.retriever):
+        if card.weights != self.retriever.identity:
             raise ArtifactError(
-                f"{source} was made with {card.retriever}, and this retriever is {_identity(self.retriever)}; "
-                "open that one, or index the corpus again."
+                f"{source} was made with {card.retriever} of other weights than this retriever, "
+                f"{_name(self.retriever)}; open that one, or index the corpus again."
             )
         try:
             vectors = self._faiss.read_index(str(source / VECTORS))
@@ -170,7 +168,7 @@ class Cascade:
             raise InputError("this cascade has no corpus; call `index` or `load` first.")
 
 
-def _identity(retriever: Embedder) -> str:
+def _name(retriever: Embedder) -> str:
     source = retriever.manifest.source
     return f"{source.id}{f'@{source.revision}' if source.revision else ''} ({retriever.variant})"
 

@@ -1,6 +1,6 @@
 """`Embedder`: one vector per text, for retrieval before reranking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ class Embedder(TextModel):
 
     def encode(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         is_query: bool,
         instruction: str | None = None,

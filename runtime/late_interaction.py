@@ -1,6 +1,6 @@
 """`LateInteraction`: a vector per token, compared by MaxSim; `encode` returns what PyLate's `encode` returns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k, ranked
-from onnxrank.text.documents import check_texts
+from onnxrank.text.documents import list_of_texts
 from onnxrank.text_model import TextModel
 
 # Documents whose vectors are in memory at the same time while ranking.
@@ -22,7 +22,7 @@ class LateInteraction(TextModel):
 
     def encode(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         is_query: bool,
         special_tokens: bool = False,
@@ -40,7 +40,7 @@ class LateInteraction(TextModel):
     def rank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Iterable[str],
         *,
         top_k: int | None = None,
         return_documents: bool = False,
@@ -53,9 +53,9 @@ class LateInteraction(TextModel):
         To score documents that are already embedded, use `onnxrank.maxsim`.
         """
         check_top_k(top_k)
-        check_texts(documents, "documents")
+        texts = list_of_texts(documents, "documents")
         (query_vectors,) = self.encode([query], is_query=True, special_tokens=special_tokens)
-        encoded = self._encode(documents, False, None, special_tokens)
+        encoded = self._encode(texts, False, None, special_tokens)
         scores = np.empty(len(encoded), np.float32)
         with progress("scoring", len(encoded), show_progress_bar) as done:
             for start in range(0, len(encoded), CHUNK):
@@ -63,4 +63,4 @@ class LateInteraction(TextModel):
                 vectors = self._scorer.embed(encoded[chunk], is_query=False, done=done)
                 scores[chunk] = self._scorer.similarities(query_vectors, vectors)
         cut = [text.truncated for text in encoded]
-        return ranked(scores, scores, cut, documents if return_documents else None, top_k)
+        return ranked(scores, scores, cut, texts if return_documents else None, top_k)

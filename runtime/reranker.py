@@ -1,7 +1,7 @@
 """`Reranker`: scores (query, document) pairs with an exported artifact; its method names are CrossEncoder's."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from onnxrank.engine.pair_scorer import PairScorer
 from onnxrank.errors import InputError
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k, ranked
-from onnxrank.text.documents import Document, check_texts, texts_of
+from onnxrank.text.documents import Document, check_text, list_of, list_of_texts, texts_of
 from onnxrank.text.prompt import EncodedPair, PromptEncoder
 
-Pair = tuple[str, Document]
+# A query and a document; a list of two, as arrays and JSON have it, is one too.
+Pair = tuple[str, Document] | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Reranker:
     def rank(
         self,
         query: str,
-        documents: Sequence[Document],
+        documents: Iterable[Document],
         *,
         top_k: int | None = None,
         return_documents: bool = False,
@@ -104,7 +105,7 @@ class Reranker:
         options are those of `score`.
         """
         check_top_k(top_k)
-        check_texts([query], "query")
+        check_text(query, "query")
         texts = self._texts(documents, "documents")
         result = self.score(
             [(query, text) for text in texts],
@@ -117,7 +118,7 @@ class Reranker:
 
     def predict(
         self,
-        pairs: Sequence[Pair] | Pair,
+        pairs: Iterable[Pair] | Pair,
         *,
         instruction: str | None = None,
         activation: Activation | None = None,
@@ -128,9 +129,10 @@ class Reranker:
 
         A single pair instead of a list gives a single float32. The options are those of `score`.
         """
-        single = len(pairs) == 2 and isinstance(pairs[0], str)
+        listed: list[Any] = list_of(pairs, "pairs")
+        single = len(listed) == 2 and isinstance(listed[0], str)
         scores = self.score(
-            [pairs] if single else pairs,  # type: ignore[list-item, arg-type]  # distinguished one line above
+            [tuple(listed)] if single else listed,
             instruction=instruction,
             activation=activation,
             special_tokens=special_tokens,
@@ -140,7 +142,7 @@ class Reranker:
 
     def score(
         self,
-        pairs: Sequence[Pair],
+        pairs: Iterable[Pair],
         *,
         instruction: str | None = None,
         activation: Activation | None = None,
@@ -157,25 +159,25 @@ class Reranker:
 
         Raises InputError for texts that are not strings.
         """
-        queries, texts = self._check(pairs)
+        queries, texts = self._check(list_of(pairs, "pairs"))
         if activation not in (None, "sigmoid", "identity"):
             raise InputError(f"activation is {activation!r}; give 'sigmoid' or 'identity'.")
         if instruction is not None:
-            check_texts([instruction], "instruction")
+            check_text(instruction, "instruction")
         by_query: dict[str, list[int]] = defaultdict(list)
         for i, query in enumerate(queries):
             by_query[query].append(i)
 
-        logits = np.empty(len(pairs), np.float32)
-        truncated = np.zeros(len(pairs), np.bool_)
-        tokens = np.empty(len(pairs), np.int64)
+        logits = np.empty(len(queries), np.float32)
+        truncated = np.zeros(len(queries), np.bool_)
+        tokens = np.empty(len(queries), np.int64)
         encoded: dict[int, EncodedPair] = {}
         for query, rows in by_query.items():
             found = self._encoder.pairs(query, [texts[i] for i in rows], instruction, special_tokens=special_tokens)
             for i, pair in zip(rows, found, strict=True):
                 truncated[i], tokens[i] = pair.truncated, len(pair.token_ids)
                 encoded[i] = pair
-        with progress("scoring", len(pairs), show_progress_bar) as done:
+        with progress("scoring", len(queries), show_progress_bar) as done:
             logits[list(encoded)] = self._scorer.score(list(encoded.values()), done=done)[:, self._column]
         scoring = self.manifest.scoring
         return Scores(
@@ -187,13 +189,12 @@ class Reranker:
 
     def _check(self, pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
         for i, pair in enumerate(pairs):
-            if isinstance(pair, str) or len(pair) != 2:
+            if isinstance(pair, str | Mapping | Set) or not hasattr(pair, "__len__") or len(pair) != 2:
                 raise InputError(f"pairs[{i}] is {pair!r:.80}; give a (query, document) tuple.")
-        queries = [query for query, _ in pairs]
-        check_texts(queries, "queries")
+        queries = list_of_texts([query for query, _ in pairs], "queries")
         return queries, self._texts([document for _, document in pairs], "documents")
 
-    def _texts(self, documents: Sequence[Document], place: str) -> list[str]:
+    def _texts(self, documents: Iterable[Document], place: str) -> list[str]:
         return texts_of(documents, self._prompt.document_template, place)
 
 

@@ -1,6 +1,6 @@
 """The base of models that embed texts one by one: opening and encoding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from onnxrank.artifact.manifest import Manifest
 from onnxrank.artifact.opening import TOKENIZER, Artifact, open_artifact, require_opener
 from onnxrank.engine.device import CPU, Device, Memory, Provider
 from onnxrank.engine.text_scorer import TextScorer
-from onnxrank.text.documents import check_texts
+from onnxrank.text.documents import list_of_texts
 from onnxrank.text.prompt import EncodedText, TextEncoder
 
 
@@ -36,12 +36,13 @@ class TextModel:
         require_opener(artifact, self._opener)
         self.manifest: Manifest = artifact.manifest
         self.variant, files = artifact.variant(variant)
+        self.identity = artifact.identity(files)
         artifact.fetch(TOKENIZER)
         self._encoder = TextEncoder.of(artifact)
         self._scorer = TextScorer(artifact, files, device=device)
 
     def _encode(
-        self, texts: Sequence[str], is_query: bool, instruction: str | None, special_tokens: bool
+        self, texts: Iterable[str], is_query: bool, instruction: str | None, special_tokens: bool
     ) -> list[EncodedText]:
-        check_texts(texts, "texts")
-        return self._encoder.texts(texts, is_query=is_query, instruction=instruction, special_tokens=special_tokens)
+        listed = list_of_texts(texts, "texts")
+        return self._encoder.texts(listed, is_query=is_query, instruction=instruction, special_tokens=special_tokens)

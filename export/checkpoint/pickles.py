@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from onnxrank.errors import CheckpointError
+from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.scratch import scratch
 
 
@@ -20,10 +21,10 @@ def as_safetensors(path: Path) -> Path:
     Raises CheckpointError if the file holds anything but tensors in (one level of) dictionaries.
     """
     target = Path(tempfile.mkdtemp(dir=scratch())) / f"{path.name}.safetensors"
-    command = [sys.executable, "-m", "onnxrank.export.checkpoint.pickles", str(path), str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    arguments = command("onnxrank.export.checkpoint.pickles", path.resolve(), target)
+    done = subprocess.run(arguments, capture_output=True, check=False, **settings())
     if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
+        reason = last_line(done.stderr, done.returncode)
         raise CheckpointError(f"{path} cannot be read as weights alone, and is not run ({reason}).")
     return target
 

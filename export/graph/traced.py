@@ -17,6 +17,7 @@ from onnxrank.errors import UnsupportedError
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.graph.builder import INLINE_BYTES, MICROSOFT, OPSET, GraphBuilder
 from onnxrank.export.graph.decoder_inputs import INT64
+from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.scratch import scratch
 
 
@@ -63,12 +64,12 @@ def _roll(model: ir.Model) -> None:
 @cache
 def _trace(folder: Path) -> Path:
     target = Path(tempfile.mkdtemp(dir=scratch())) / "traced.onnx"
-    command = [sys.executable, "-W", "ignore", "-m", "onnxrank.export.graph.traced", str(folder), str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    arguments = command("onnxrank.export.graph.traced", folder.resolve(), target)
+    done = subprocess.run(arguments, capture_output=True, check=False, **settings())
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        reason = last_line(done.stderr, done.returncode)
         raise UnsupportedError(
-            f"{folder.name} has an architecture without a builder, and PyTorch cannot trace it ({lines[-1]})."
+            f"{folder.name} has an architecture without a builder here, and PyTorch cannot trace it ({reason})."
         )
     return target
 

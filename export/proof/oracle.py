@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from onnxrank.export.checkpoint.tokenizer import read_tokenizer
 from onnxrank.export.checkpoint.vocabulary import Vocabulary
 from onnxrank.export.families import FAMILIES
 from onnxrank.export.families.family import Reference, Torch
+from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.options import FamilyOptions, Setting
 
 Done = Callable[[int], None]
@@ -47,7 +49,7 @@ def record(
             raise BackendError(f"the proof needs {package}, which is not installed: `pip install onnxrank[export]`.")
     folder = locate(checkpoint).folder
     request = {
-        "folder": str(folder),
+        "folder": str(folder.resolve()),
         "family": family,
         "options": dict(options),
         "pairs": [write(pair) for pair in pairs],
@@ -71,7 +73,7 @@ def tokenize(folder: Path, texts: Sequence[str]) -> list[list[int]]:
     Raises CheckpointError if transformers cannot load it.
     """
     try:
-        found: list[list[int]] = ask({"folder": str(folder), "texts": list(texts)}, lambda n: None)["ids"]
+        found: list[list[int]] = ask({"folder": str(folder.resolve()), "texts": list(texts)}, lambda n: None)["ids"]
     except OracleError as error:
         raise CheckpointError(
             f"transformers cannot read texts with the tokenizer of {folder} ({error}); check it there."
@@ -84,23 +86,25 @@ class OracleError(Exception):
 
 
 def ask(request: Mapping[str, Any], done: Done) -> Any:
-    """Run `score_request` in a separate process and return its result."""
-    command = [sys.executable, "-m", "onnxrank.export.proof.oracle"]
+    """Return what `score_request` returns, from a process of its own."""
     with (
         # A file, because a pipe would fill up while the answers are read.
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         subprocess.Popen(
-            command,
+            command("onnxrank.export.proof.oracle"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            text=True,
-            encoding="utf-8",
+            **settings(),
         ) as process,
     ):
         assert process.stdin and process.stdout
-        process.stdin.write(json.dumps(request))
-        process.stdin.close()
+        # A process that died at an import reads nothing; why is told by its stderr.
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(request))
+            process.stdin.flush()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         answer = None
         for line in process.stdout:
             answer = json.loads(line)
@@ -108,9 +112,9 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
                 done(1)
         process.wait()
         stderr.seek(0)
-        problem = stderr.read().strip()
+        problem = last_line(stderr.read(), process.returncode)
     if process.returncode != 0 or answer is None:
-        raise OracleError(problem.splitlines()[-1] if problem else f"exit status {process.returncode}")
+        raise OracleError(problem)
     return answer
 
 

@@ -187,7 +187,7 @@ class Scoring:
     """How texts become scores, for a model of any family.
 
     A model that reads pairs has a `prompt`; one that embeds texts has `texts`, and `late_interaction` if it computes a
-    vector per token. Logits are multiplied by `logit_scale` before the activation.
+    vector per token. `activation`: "sigmoid", of logits multiplied by `logit_scale`, or "identity", the logits.
     max_length is in tokens.
     """
 

@@ -1,45 +1,59 @@
 """Checks callers' texts, and turns documents with fields into the text format that the model was trained on."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
+from typing import TypeVar
 
 from onnxrank.errors import InputError
+
+T = TypeVar("T")
 
 Document = str | Mapping[str, str] | tuple[str, str]
 
 
-def check_texts(texts: Sequence[str], place: str) -> None:
-    """Raise InputError unless `texts` is a list of encodable strings."""
-    if isinstance(texts, str):
+def list_of(items: Iterable[T], place: str) -> list[T]:
+    """Return a list, tuple, array, column or generator as a list.
+
+    Raises InputError for a single string, and for what has keys or no order: a mapping, a set.
+    """
+    if isinstance(items, str):
         raise InputError(f"{place} is a single string; give a list of strings.")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"{place}[{i}] is {type(text).__name__} {text!r:.60}; give a string.")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{place}[{i}] holds {text[error.start]!r}, which is no character; "
-                "decode the text with errors='replace'."
-            ) from error
+    if isinstance(items, Mapping | Set | bytes) or not isinstance(items, Iterable):
+        raise InputError(f"{place} is {type(items).__name__} {items!r:.60}; give a list.")
+    return list(items)
 
 
-def texts_of(documents: Sequence[Document], template: str | None, place: str) -> list[str]:
+def check_text(text: object, place: str) -> None:
+    """Raise InputError unless `text` is a string that can be encoded."""
+    if not isinstance(text, str):
+        raise InputError(f"{place} is {type(text).__name__} {text!r:.60}; give a string.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{place} holds {text[error.start]!r}, which is no character; decode the text with errors='replace'."
+        ) from error
+
+
+def list_of_texts(texts: Iterable[str], place: str) -> list[str]:
+    """Return texts as a list. Raises InputError unless each is a string that can be encoded."""
+    listed = list_of(texts, place)
+    for i, text in enumerate(listed):
+        check_text(text, f"{place}[{i}]")
+    return listed
+
+
+def texts_of(documents: Iterable[Document], template: str | None, place: str) -> list[str]:
     """Return the text of each document: strings as they are, mappings and (name, description) through `template`.
 
     Raises InputError for a document with fields if there is no template, for a missing field, or if `documents`
     is not a list of texts.
     """
-    texts: Sequence[str] = (
-        documents
-        if isinstance(documents, str)
-        else [
-            document if isinstance(document, str) else _text(document, template, f"{place}[{i}]")
-            for i, document in enumerate(documents)
-        ]
-    )
-    check_texts(texts, place)
-    return list(texts)
+    texts = [
+        document if isinstance(document, str) else _text(document, template, f"{place}[{i}]")
+        for i, document in enumerate(list_of(documents, place))
+    ]
+    return list_of_texts(texts, place)
 
 
 def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, place: str) -> str:

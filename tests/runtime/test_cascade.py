@@ -78,8 +78,37 @@ def test_an_index_on_disk_is_the_same_index(cascade: Cascade, retriever_artifact
 def test_an_index_of_another_retriever_is_refused(cascade: Cascade, retriever_artifact: Path, tmp_path: Path) -> None:
     cascade.save(tmp_path / "index")
     other = Cascade(Embedder(retriever_artifact, variant="int8"))
-    with pytest.raises(ArtifactError, match=r"was made with .*\(fp32\), and this retriever is .*\(int8\)"):
+    with pytest.raises(ArtifactError, match=r"made with .*\(fp32\) of other weights than this retriever, .*\(int8\)"):
         other.load(tmp_path / "index")
+
+
+def test_an_index_of_a_retriever_trained_anew_under_the_same_name_is_refused(
+    cascade: Cascade, retriever_artifact: Path, tmp_path: Path
+) -> None:
+    cascade.save(tmp_path / "index")
+    trained = Embedder(retriever_artifact)
+    trained.identity = "the hash of other weights"
+    with pytest.raises(ArtifactError, match="of other weights"):
+        Cascade(trained).load(tmp_path / "index")
+
+
+def test_a_save_that_fails_at_the_end_keeps_the_index(
+    cascade: Cascade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cascade.save(tmp_path / "index")
+    rename = Path.rename
+
+    def fails_for_new(self: Path, target: Path) -> Path:
+        if "partial" in self.name:
+            raise PermissionError("not permitted")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fails_for_new)
+        with pytest.raises(PermissionError):
+            cascade.save(tmp_path / "index")
+    cascade.load(tmp_path / "index")
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 def test_a_damaged_index_is_refused_and_the_corpus_before_stays(cascade: Cascade, tmp_path: Path) -> None:

@@ -68,6 +68,22 @@ def test_top_k_may_exceed_the_list_and_the_list_may_be_empty(reranker: Reranker)
     assert reranker.predict([]).shape == (0,)
 
 
+def test_arrays_generators_and_lists_of_lists_are_lists(reranker: Reranker) -> None:
+    expected = reranker.rank(QUERY, DOCUMENTS)
+    assert reranker.rank(QUERY, (text for text in DOCUMENTS)) == expected
+    assert reranker.rank(QUERY, np.array(DOCUMENTS)) == expected
+    pairs = [(QUERY, text) for text in DOCUMENTS]
+    scores = reranker.predict(pairs)
+    for same in (
+        iter(pairs),
+        np.array(pairs),
+        [list(pair) for pair in pairs],
+        zip([QUERY] * 5, DOCUMENTS, strict=True),
+    ):
+        np.testing.assert_array_equal(reranker.predict(same), scores)
+    assert reranker.predict([QUERY, DOCUMENTS[0]]) == pytest.approx(scores[0], abs=1e-6)
+
+
 def test_predict_keeps_input_order_and_takes_one_pair(reranker: Reranker) -> None:
     pairs = [(QUERY, text) for text in DOCUMENTS] + [("shortest path", DOCUMENTS[1])]
     scores = reranker.predict(pairs)
@@ -210,8 +226,14 @@ def test_control_tokens_in_documents_change_nothing_but_their_own_score(reranker
     [
         (lambda r: r.rank(QUERY, "one text"), "documents is a single string; give a list"),
         (lambda r: r.rank(QUERY, ["a", None]), r"documents\[1\] is NoneType None; give a string"),
-        (lambda r: r.rank(7, ["a"]), r"query\[0\] is int 7; give a string"),
+        (lambda r: r.rank(7, ["a"]), "query is int 7; give a string"),
         (lambda r: r.rank(QUERY, ["a\ud800"]), r"documents\[0\] holds '\\ud800', which is no character"),
+        (lambda r: r.rank(QUERY, {"a": "text"}), "documents is dict .*; give a list"),
+        (lambda r: r.rank(QUERY, {"a", "b"}), "documents is set .*; give a list"),
+        (lambda r: r.rank(QUERY, None), "documents is NoneType None; give a list"),
+        (lambda r: r.predict([{"query": "q", "document": "d"}]), r"pairs\[0\] is {'query': 'q'.*; give a \(query"),
+        (lambda r: r.predict({"query": "q", "document": "d"}), "pairs is dict .*; give a list"),
+        (lambda r: r.predict(["qd"]), r"pairs\[0\] is 'qd'; give a \(query, document\) tuple"),
         (lambda r: r.rank(QUERY, ["a"], top_k=0), "top_k is 0; give at least 1"),
         (lambda r: r.predict([("q",)]), r"pairs\[0\] is \('q',\); give a \(query, document\) tuple"),
         (lambda r: r.predict([("q", 3)]), r"documents\[0\] is int 3"),
@@ -219,7 +241,7 @@ def test_control_tokens_in_documents_change_nothing_but_their_own_score(reranker
             lambda r: r.predict([("q", "d")], activation="relu"),
             "activation is 'relu'; give 'sigmoid' or 'identity'",
         ),
-        (lambda r: r.predict([("q", "d")], instruction=5), r"instruction\[0\] is int 5"),
+        (lambda r: r.predict([("q", "d")], instruction=5), "instruction is int 5"),
     ],
 )
 def test_bad_input_is_one_sentence(reranker: Reranker, call: Any, sentence: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from onnxrank.artifact.manifest import MANIFEST
 from onnxrank.errors import OutputError
-from onnxrank.export.artifact.staging import check_space, staged
+from onnxrank.export.artifact.staging import check_space
+from onnxrank.export.artifact.staging import staged_artifact as staged
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_failure_leaves_the_old_artifact_and_nothing_else(out: Path, error: Ba
 
 def test_a_full_disk_is_one_sentence(out: Path) -> None:
     with (
-        pytest.raises(OutputError, match="is full; free some space and export again"),
+        pytest.raises(OutputError, match="is full; free some space and try again"),
         staged(out, force=True),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -78,8 +79,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_kill_leaves_the_old_artifact_and_the_next_run_cleans_up(out: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from onnxrank.export.artifact.staging import staged\n"
-        "with staged(Path(sys.argv[1]), force=True) as folder:\n"
+        "import sys, time; from pathlib import Path; from onnxrank.export.artifact import staging\n"
+        "with staging.staged_artifact(Path(sys.argv[1]), force=True) as folder:\n"
         "    (folder / 'half').write_text(''); print('ready', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, out], stdout=subprocess.PIPE, text=True) as process:
@@ -101,3 +102,29 @@ def test_a_crash_between_the_two_renames_is_mended(out: Path) -> None:
     with pytest.raises(OutputError, match="exists"), staged(out, force=False):
         raise AssertionError("not reached")
     assert (out / MANIFEST).read_text() == "old"
+
+
+def test_neither_a_file_nor_a_backup_beside_it_is_touched(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("words")
+    with pytest.raises(OutputError, match="is no artifact, so --force does not replace it"):
+        with staged(tmp_path / "README.md", force=True):
+            raise AssertionError("not reached")
+    (tmp_path / ".new.partial-backup").mkdir()
+    with staged(tmp_path / "new", force=False) as folder:
+        (folder / MANIFEST).write_text("new")
+    assert names(tmp_path) == [".new.partial-backup", "README.md", "new"]
+
+
+def test_a_second_rename_that_fails_brings_the_old_folder_back(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def fails_for_new(self: Path, target: Path) -> Path:
+        if "partial" in self.name:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_for_new)
+    with pytest.raises(PermissionError), staged(out, force=True) as folder:
+        (folder / MANIFEST).write_text("new")
+    assert (out / MANIFEST).read_text() == "old"
+    assert names(out.parent) == ["artifact"]
