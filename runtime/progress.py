@@ -8,9 +8,12 @@ from contextlib import contextmanager
 # Shorter work ends before anyone could read a bar.
 PATIENCE_SECONDS = 2.0
 
+# done(n) reports that n more are done.
+Done = Callable[[int], None]
+
 
 @contextmanager
-def progress(label: str, total: int, show: bool | None = None) -> Iterator[Callable[[int], None]]:
+def progress(label: str, total: int, show: bool | None = None) -> Iterator[Done]:
     """Yield a function that reports how many more of `total` are done.
 
     show: True or False, or None to show a bar if standard error is a terminal. A bar appears after two seconds.

@@ -18,7 +18,7 @@ from onnxrank.artifact.manifest import DEVICE_CHECK, Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.artifact.schema import write
 from onnxrank.engine.device import Device
-from onnxrank.engine.pair_scorer import Graph, PairScorer
+from onnxrank.engine.pair_scorer import GraphKind, PairScorer
 from onnxrank.engine.text_scorer import TextScorer
 from onnxrank.proof.verification import encode_pairs, encode_texts
 
@@ -65,7 +65,7 @@ def _choose(golden: tuple[GoldenPair, ...]) -> list[GoldenPair]:
     return [pair for i, pair in enumerate(found) if pair is not None and pair not in found[:i]]
 
 
-def _pairs(artifact: Artifact, variant: Variant, golden: Golden, *, graph: Graph) -> Rows:
+def _pairs(artifact: Artifact, variant: Variant, golden: Golden, *, graph: GraphKind) -> Rows:
     matryoshka = artifact.manifest.scoring.matryoshka
     encoded = encode_pairs(artifact, golden)
     columns = [

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,7 @@ from onnxrank.export.families import FAMILIES
 from onnxrank.export.families.family import Reference, Torch
 from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.options import FamilyOptions, Setting
-
-Done = Callable[[int], None]
+from onnxrank.progress import Done
 
 
 def record(

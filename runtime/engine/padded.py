@@ -1,6 +1,7 @@
 """The padded graph: rows padded to one length, on either side; it runs on any execution provider, for any family."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ BATCH_TOKENS = 2048
 SMALLEST_BATCH_TOKENS = 256
 
 Floats = NDArray[np.float32]
+PaddingSide = Literal["right", "left"]
 Rows = Sequence[Sequence[int]]
 
 

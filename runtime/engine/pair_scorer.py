@@ -5,7 +5,7 @@ A request is divided into batches (`Pack`); one run of the session scores one of
 depend on the others in its batch, so batches of several requests may run in any order, and some may never run.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,15 +15,14 @@ from onnxrank.artifact.manifest import Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.device import Device
 from onnxrank.engine.pack import Pack, PairGraph
-from onnxrank.engine.padded import PaddedGraph
+from onnxrank.engine.padded import PaddedGraph, PaddingSide
 from onnxrank.engine.prefix import PrefixGraph
 from onnxrank.engine.session import Session
+from onnxrank.progress import Done
 from onnxrank.text.prompt import EncodedPair
 
 Floats = NDArray[np.float32]
-Done = Callable[[int], None]
-Graph = Literal["padded", "prefix"]
-Side = Literal["right", "left"]
+GraphKind = Literal["padded", "prefix"]
 
 
 class PairScorer:
@@ -36,8 +35,8 @@ class PairScorer:
         *,
         layers: int | None = None,
         device: Device,
-        graph: Graph | None = None,
-        padding: Side = "right",
+        graph: GraphKind | None = None,
+        padding: PaddingSide = "right",
     ) -> None:
         """Check the files' hashes; the weights are loaded at the first run.
 

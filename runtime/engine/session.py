@@ -24,7 +24,7 @@ IMBALANCE = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class GraphFiles:
     """A graph's files; the fields are arguments of `Session`."""
 
     path: Path
@@ -47,7 +47,7 @@ class Session:
         """requantize: the graph that computes this graph's int8 weights when a session is created; None if its files
         hold them. weights: a hash of all its files, the key of its prepacked weights.
         """
-        graph = Graph(path=path, requantize=requantize, weights=weights)
+        graph = GraphFiles(path=path, requantize=requantize, weights=weights)
         self._graph, self._device = graph, device
         self.cores = device.cores
         self._parallel = device.cores > 1 and device.memory != "low"
@@ -73,10 +73,10 @@ class Session:
         loaded = self._all_cores.loaded or self._device.memory == "shared"
         return self._all_cores if loaded else self.runner(batches)
 
-    def __getstate__(self) -> tuple[Graph, Device]:
+    def __getstate__(self) -> tuple[GraphFiles, Device]:
         return self._graph, self._device
 
-    def __setstate__(self, state: tuple[Graph, Device]) -> None:
+    def __setstate__(self, state: tuple[GraphFiles, Device]) -> None:
         graph, device = state
         Session.__init__(self, graph.path, device, requantize=graph.requantize, weights=graph.weights)
 
@@ -84,7 +84,7 @@ class Session:
 class Runner:
     """One ONNX Runtime session, and the threads that run batches on it."""
 
-    def __init__(self, graph: Graph, device: Device, cores: Cores, *, threads: int | None, lanes: int = 1) -> None:
+    def __init__(self, graph: GraphFiles, device: Device, cores: Cores, *, threads: int | None, lanes: int = 1) -> None:
         """threads: threads of each run. lanes: how many runs go on at the same time; with one lane, a run takes all
         cores."""
         self._graph = graph
@@ -173,7 +173,7 @@ def session_options(threads: int | None) -> Any:
     return options
 
 
-def _make_session(graph: Graph, device: Device, threads: int | None) -> Any:
+def _make_session(graph: GraphFiles, device: Device, threads: int | None) -> Any:
     runtime = onnxruntime()
     options = session_options(threads)
     path = graph.path
@@ -194,7 +194,7 @@ def _make_session(graph: Graph, device: Device, threads: int | None) -> Any:
         ) from error
 
 
-def _load(graph: Graph, device: Device, options: Any) -> Any:
+def _load(graph: GraphFiles, device: Device, options: Any) -> Any:
     runtime = onnxruntime()
     if graph.requantize:
         # The session copies the values; `arrays` has to keep them alive until it is created.

@@ -1,8 +1,7 @@
 """`TextScorer`: embeds texts one by one, and computes similarities between their vectors. Embedder, LateInteraction,
 the proof and the device check call it."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +10,18 @@ from onnxrank.artifact.manifest import Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.device import Device
 from onnxrank.engine.maxsim import maxsim
-from onnxrank.engine.padded import padded_plan, run_padded
+from onnxrank.engine.padded import PaddingSide, padded_plan, run_padded
 from onnxrank.engine.session import Session
+from onnxrank.progress import Done
 from onnxrank.text.prompt import EncodedText
 
 Vectors = NDArray[np.float32]
-Done = Callable[[int], None]
-Side = Literal["right", "left"]
 
 
 class TextScorer:
     """One variant on one device. Safe to share between threads, to pickle and to fork."""
 
-    def __init__(self, artifact: Artifact, variant: Variant, *, device: Device, padding: Side = "right") -> None:
+    def __init__(self, artifact: Artifact, variant: Variant, *, device: Device, padding: PaddingSide = "right") -> None:
         """Check the files' hashes; the weights are loaded at the first run. Raises ArtifactError or HubError."""
         artifact.fetch(*variant.files)
         scoring = artifact.manifest.scoring

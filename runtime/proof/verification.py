@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from typing import Literal
 
 import numpy as np
 
@@ -13,20 +12,21 @@ from onnxrank.artifact.manifest import Manifest, Parity, Scoring, Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.activation import activate
 from onnxrank.engine.device import Device
-from onnxrank.engine.padded import BATCH_TOKENS
+from onnxrank.engine.padded import BATCH_TOKENS, PaddingSide
 from onnxrank.engine.pair_scorer import PairScorer
 from onnxrank.engine.text_scorer import TextScorer
 from onnxrank.errors import BackendError, ParityError
+from onnxrank.progress import Done
 from onnxrank.proof.parity import Logits, compare
 from onnxrank.proof.tolerances import TOLERANCES, Scale
 from onnxrank.text.prompt import EncodedPair, EncodedText, PromptEncoder, TextEncoder, TokenIds
 
-Done = Callable[[int], None]
-Side = Literal["right", "left"]
-
 # Padded graphs run with either padding side. The left-padded run has smaller batches, so that the difference shows how
 # much a document's score depends on its neighbours.
-PADDINGS: tuple[tuple[str, Side, int], ...] = (("right padding", "right", BATCH_TOKENS), ("left padding", "left", 512))
+PADDINGS: tuple[tuple[str, PaddingSide, int], ...] = (
+    ("right padding", "right", BATCH_TOKENS),
+    ("left padding", "left", 512),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ that cuts off the end reads the same text twice and gives both the same score. T
 mmbert-rerank-32k-2d-matryoshka, which puts the answer at the start and at the end of about 1,500 tokens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from onnxrank.progress import Done
 from onnxrank.reranker import Reranker
 
 POSITIONS = ("start", "end")
@@ -48,8 +49,6 @@ FILLER = (
     "The committee met on the second Tuesday of the month and took minutes. The west roof was repaired in spring. "
     "The yearly inventory counted chairs, lamps and shelves. Opening hours stay as they are until further notice. "
 )
-
-Done = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,13 @@
 """Measures how well a cascade routes queries to documents: the retriever alone, and with the reranker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onnxrank.cascade import Cascade
 from onnxrank.errors import InputError
+from onnxrank.progress import Done
 from onnxrank.quality.corpus import Entry, Query
 from onnxrank.quality.measures import CLUSTER, ROUTING, TARGET, measure
-
-Done = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
