@@ -172,7 +172,8 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
         variants = {**artifact.manifest.variants, name: variant}
         return replace(artifact, manifest=replace(artifact.manifest, variants=variants))
 
-    if (job.source.folder / EVALUATION).is_file():
+    # Labelled candidates are pairs: an embedding model does not score them.
+    if artifact.manifest.scoring.prompt and (job.source.folder / EVALUATION).is_file():
         evaluation = evaluate_labels(added(), name, job.source.folder / EVALUATION)
         variant = replace(variant, evaluation=evaluation)
     return added()

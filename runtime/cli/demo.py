@@ -92,7 +92,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         if self._allowed():
-            super().do_HEAD()
+            self._page() if self._name() == PAGE else super().do_HEAD()
 
     def translate_path(self, path: str) -> str:
         """Return the file of a request, or a path that does not exist if the request is not allowed."""
@@ -102,7 +102,9 @@ class _Handler(SimpleHTTPRequestHandler):
             rest = name.removeprefix(ARTIFACT)
             return str(self._artifact / rest if rest in self._files else _NOWHERE)
         folders = {SOURCE: WEB / "src", PACKAGES: WEB / "node_modules", PAGE: WEB / "demo"}
-        start = next(start for start in folders if name.startswith(start))
+        start = next((start for start in folders if name.startswith(start)), None)
+        if start is None or "\0" in name:
+            return str(_NOWHERE)
         file = (folders[start] / name.removeprefix(start)).resolve()
         return str(file if file.is_relative_to(folders[start].resolve()) and file.is_file() else _NOWHERE)
 
@@ -119,11 +121,17 @@ class _Handler(SimpleHTTPRequestHandler):
         """Log nothing: a line for each file would hide the command's own output."""
 
     def _name(self) -> str:
-        return unquote(urlsplit(self.path).path)
+        try:
+            return unquote(urlsplit(self.path).path)
+        except ValueError:
+            return ""
 
     def _allowed(self) -> bool:
         """Whether the Host header names this machine; this prevents DNS rebinding."""
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:  # no address at all
+            host = None
         if host in ("localhost", "127.0.0.1"):
             return True
         self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
@@ -137,4 +145,5 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command == "GET":
+            self.wfile.write(body)

@@ -16,7 +16,7 @@ from onnxrank.engine.device import Device, onnxruntime
 from onnxrank.engine.forks import forget_in_children, keep_alive
 from onnxrank.engine.prepacked import prepacked_path, write_prepacked
 from onnxrank.engine.requantized import requantized
-from onnxrank.errors import ArtifactError, OutputError
+from onnxrank.errors import ArtifactError, BackendError, OutputError
 
 Array = NDArray[Any]
 # How much longer than the mean time per core the longest batch may take.
@@ -100,7 +100,13 @@ class Runner:
         """Return the named outputs. Raises BackendError or ArtifactError if the session cannot be created."""
         session = self._live()
         with self._cores.lent(1 if self._lanes > 1 else self._cores.count):
-            results: list[Array] = session.run(list(outputs), dict(feeds))
+            try:
+                results: list[Array] = session.run(list(outputs), dict(feeds))
+            except Exception as error:  # ONNX Runtime's exceptions share no public base
+                raise BackendError(
+                    f"ONNX Runtime cannot run {self._graph.path} ({str(error).strip()}); free some memory, or give "
+                    "shorter texts or a smaller max_length."
+                ) from error
         return results
 
     def run_each(self, outputs: Sequence[str], batches: Iterable[Mapping[str, Array]]) -> Iterator[list[Array]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,8 @@ from tokenizers import Tokenizer
 
 from onnxrank.errors import ArtifactError
 
-# A Unigram model finds its pieces in any text, so a control token's piece is renamed: the new name starts with this
-# private-use character, which ordinary text does not contain.
+# A Unigram model finds its pieces in any text, so a control token's piece is renamed. The new name starts with this
+# private-use character, which ordinary text does not contain, and goes on with random ones, which no text can guess.
 PLACEHOLDER = "\ue000"
 
 
@@ -49,8 +50,9 @@ class TextTokenizer:
         model = data["model"]
         if model.get("type") == "Unigram":
             # A placeholder keeps the piece's position in the list, which is its id.
+            secret = PLACEHOLDER + secrets.token_hex(16)
             model["vocab"] = [
-                [f"{PLACEHOLDER}{i}" if piece in control and i != model.get("unk_id") else piece, score]
+                [f"{secret}{i}" if piece in control and i != model.get("unk_id") else piece, score]
                 for i, (piece, score) in enumerate(model["vocab"])
             ]
         return _without_limits(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))

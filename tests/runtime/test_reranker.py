@@ -1,9 +1,11 @@
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from onnxrank import Reranker
@@ -45,10 +47,34 @@ def test_prefix_and_padded_graph_differ_less_than_the_variant_from_pytorch(demo_
     assert kendall_tau(one, other) >= 0.99
 
 
-def test_a_provider_may_come_with_options(demo_artifact: Path, reranker: Reranker) -> None:
-    pairs = [(QUERY, text) for text in DOCUMENTS]
-    other = Reranker(demo_artifact, variant="fp32", providers=[(CPU, {"arena_extend_strategy": "kSameAsRequested"})])
-    np.testing.assert_array_equal(other.predict(pairs), reranker.predict(pairs))
+def test_every_session_gets_the_providers_options_and_the_cores(
+    demo_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Any, int]] = []
+    real = onnxruntime.InferenceSession
+
+    def recorded(path: str, options: Any, providers: Any) -> Any:
+        made.append((providers, options.intra_op_num_threads))
+        return real(path, options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    provider = (CPU, {"arena_extend_strategy": "kSameAsRequested"})
+    reranker = Reranker(demo_artifact, variant="fp32", providers=[provider], threads=2)
+    reranker.predict([(QUERY, text) for text in DOCUMENTS])
+    reranker.predict((QUERY, DOCUMENTS[0]))
+    assert [providers for providers, _ in made] == [[provider]] * 2
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # where each session has one thread
+        assert sorted(threads for _, threads in made) == [1, 2]
+
+
+def test_an_error_of_onnx_runtime_is_one_of_ours(demo_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def run(self, *arguments: Any) -> Any:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 549755813888")
+
+    monkeypatch.setattr(Runner, "_live", lambda self: Broken())
+    with pytest.raises(BackendError, match=r"cannot run .*prefix_fp32\.onnx \(Failed to allocate .*; free some memory"):
+        Reranker(demo_artifact, variant="fp32").predict((QUERY, "text"))
 
 
 def test_rank_sorts_and_keeps_the_order_of_ties(reranker: Reranker) -> None:

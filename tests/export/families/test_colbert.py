@@ -55,6 +55,14 @@ def compare(checkpoint: Path, artifact: Path, texts: list[str], is_query: bool) 
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+def test_labelled_candidates_beside_the_checkpoint_are_left_alone(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", multi_vector)
+    entry = {"query": "sort an array", "documents": ["sorts", "finds"], "relevance": [1, 0]}
+    (checkpoint / "evaluation.jsonl").write_text(json.dumps(entry) + "\n")
+    manifest = export_tiny(checkpoint, tmp_path / "out")
+    assert manifest.variants["fp32"].evaluation is None
+
+
 def test_rank_is_maxsim_of_what_encode_gives(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = LateInteraction(artifact)
     (query,) = model.encode(["sort an array"], is_query=True)

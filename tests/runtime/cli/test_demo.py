@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -83,6 +84,27 @@ def test_nothing_else_is_served(port: int, demo_artifact: Path, path: str) -> No
 def test_other_names_of_this_machine_are_refused(port: int) -> None:
     """Otherwise another site could resolve its name to this machine and read the model (DNS rebinding)."""
     assert get(port, "/", host="rebound.example")[0].status == 421
+
+
+@pytest.mark.parametrize(
+    ("request_line", "host", "status"),
+    [
+        (b"GET foo", b"localhost", 404),
+        (b"GET /%00", b"localhost", 404),
+        (b"GET /src/%00.js", b"localhost", 404),
+        (b"GET http://[/", b"localhost", 404),
+        (b"GET /", b"[", 421),
+        (b"HEAD /", b"localhost", 200),
+    ],
+)
+def test_odd_requests_are_answered(
+    port: int, capsys: pytest.CaptureFixture[str], request_line: bytes, host: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request_line + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_unchanged_files_are_not_sent_again(port: int) -> None:

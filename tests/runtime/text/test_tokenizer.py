@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from onnxrank.errors import ArtifactError
-from onnxrank.text.tokenizer import TextTokenizer
+from onnxrank.text.tokenizer import PLACEHOLDER, TextTokenizer
 from tests import tiny_tokenizers
 
 MAKERS = {
@@ -32,6 +32,15 @@ def test_no_text_can_write_a_control_token(file: Path) -> None:
     ):
         assert set(parsed) & set(control.values())
         assert not set(plain) & (set(control.values()) - unknown)
+
+
+def test_no_text_can_write_the_placeholder_of_a_control_token(tmp_path: Path) -> None:
+    made = tiny_tokenizers.unigram()
+    made.save(str(tmp_path / "tokenizer.json"))
+    control = {id_ for id_, token in made.get_added_tokens_decoder().items() if token.special}
+    guesses = "".join(f" {PLACEHOLDER}{id_}" for id_ in control)
+    (plain,) = TextTokenizer(tmp_path / "tokenizer.json").encode([f"</s>{guesses}"], special_tokens=False)
+    assert not set(plain) & (control - {made.token_to_id("<unk>")})
 
 
 def test_plain_texts_are_encoded_alike_either_way(file: Path) -> None:

@@ -70,9 +70,10 @@ function withoutControlTokens(data, Tokenizer) {
   const control = new Set(added.filter(isControl).map((token) => token.content));
   data.added_tokens = added.filter((token) => !control.has(token.content));
   if (data.model.type === "Unigram") {
-    // A placeholder keeps the piece's place in the list, which is its id.
+    // A placeholder keeps the piece's place in the list, which is its id. It is random: no text can hold it on purpose.
+    const secret = `${PLACEHOLDER}${crypto.randomUUID()}`;
     data.model.vocab = data.model.vocab.map((/** @type {[string, number]} */ [piece, score], /** @type {number} */ i) =>
-      control.has(piece) && i !== data.model.unk_id ? [`${PLACEHOLDER}${i}`, score] : [piece, score],
+      control.has(piece) && i !== data.model.unk_id ? [`${secret}${i}`, score] : [piece, score],
     );
   }
   return build(data, Tokenizer);
