@@ -9,8 +9,8 @@ from onnxrank.artifact.manifest import Manifest
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.proof.oracle import Done, score_request
-from onnxrank.progress import progress
+from onnxrank.export.proof.oracle import score_request
+from onnxrank.progress import Done, progress
 
 
 def write_checkpoint(folder: Path, write: Callable[[Path], object]) -> Path:

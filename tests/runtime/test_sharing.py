@@ -101,12 +101,16 @@ def test_many_callers_compute_on_no_more_threads_than_cores(
 
     live = Runner._live
     monkeypatch.setattr(Runner, "_live", lambda self: Watched(live(self), 1 if self._lanes > 1 else 2))
+    before = lanes()
     lone = [PAIRS[-1:]] * 4
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(reranker.predict, [PAIRS, PAIRS, *lone, PAIRS, PAIRS]))
     assert most == 2
-    lanes = [thread for thread in threading.enumerate() if thread.name.startswith("onnxrank")]
-    assert len([thread for thread in lanes if thread.is_alive()]) <= 4  # two of this reranker, two of the other
+    assert len(lanes() - before) == 2
+
+
+def lanes() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("onnxrank")}
 
 
 def test_a_run_on_all_cores_gets_its_turn() -> None:
