@@ -71,7 +71,7 @@ function withoutControlTokens(data, Tokenizer) {
   data.added_tokens = added.filter((token) => !control.has(token.content));
   if (data.model.type === "Unigram") {
     // A placeholder keeps the piece's place in the list, which is its id. It is random: no text can hold it on purpose.
-    const secret = `${PLACEHOLDER}${crypto.randomUUID()}`;
+    const secret = PLACEHOLDER + Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("-");
     data.model.vocab = data.model.vocab.map((/** @type {[string, number]} */ [piece, score], /** @type {number} */ i) =>
       control.has(piece) && i !== data.model.unk_id ? [`${secret}${i}`, score] : [piece, score],
     );

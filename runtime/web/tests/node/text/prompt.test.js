@@ -2,10 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Tokenizer } from "@huggingface/tokenizers";
+import { PLACEHOLDER } from "../../../src/artifact/contract.js";
 import { readManifest } from "../../../src/artifact/manifest.js";
 import { longestFirst, PromptEncoder, sharedTokens, TextEncoder } from "../../../src/text/prompt.js";
 import { TextTokenizer } from "../../../src/text/tokenizer.js";
 import { expectedOf, NAMES, textOf } from "../../artifacts.js";
+
+test("no text can write the placeholder of a control token", () => {
+  const json = textOf("xlm-roberta", "tokenizer.json");
+  const control = JSON.parse(json).added_tokens.filter((/** @type {any} */ token) => token.special && token.content !== "<unk>");
+  const guesses = control.map((/** @type {any} */ { id }) => ` ${PLACEHOLDER}${id}`).join("");
+  const [ids] = new TextTokenizer(json, Tokenizer).encode([`</s>${guesses}`], false);
+  assert.ok(control.length > 0 && control.every((/** @type {any} */ { id }) => !ids.includes(id)));
+});
 
 for (const name of NAMES) {
   const { scoring } = readManifest(textOf(name, "reranker.json"), name);
