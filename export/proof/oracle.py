@@ -98,7 +98,7 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
         ) as process,
     ):
         assert process.stdin and process.stdout
-        # A process that died at an import reads nothing; why is told by its stderr.
+        # A process that died at an import reads nothing; its standard error says why.
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request))
             process.stdin.flush()
