@@ -119,7 +119,8 @@ def test_a_run_on_all_cores_gets_its_turn() -> None:
     with cores.lent(1):
         whole = threading.Thread(target=lend, args=(cores, 2, order, "all"))
         whole.start()
-        while not cores._first.locked():
+        deadline = time.monotonic() + 5
+        while not cores._first.locked() and time.monotonic() < deadline:
             time.sleep(0.001)
         late = threading.Thread(target=lend, args=(cores, 1, order, "one"))
         late.start()
