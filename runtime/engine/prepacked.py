@@ -7,10 +7,9 @@ size.
 """
 
 import hashlib
-import os
 import platform
-import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,34 +38,32 @@ def prepacked_path(weights: str) -> Path:
     return folder / MODEL
 
 
-def write_prepacked(path: Path, make: Any, options: Any) -> None:
+def write_prepacked(path: Path, make: Callable[[Any], object], options: Any) -> None:
     """Write the graph at `path` unless it exists; several processes may write it at the same time.
 
     make(options): creates the session whose weights are written, with ONNX Runtime's `options`.
-    Raises OutputError if the disk is full.
+    Raises OutputError if the folder cannot be written to.
     """
     if path.exists():
         return
-    scratch = Path(tempfile.mkdtemp(prefix=f"{path.parent.name}-", dir=path.parent.parent))
     try:
-        options.optimized_model_filepath = str(scratch / MODEL)
-        for name, value in (
-            ("optimized_model_external_initializers_file_name", DATA),
-            ("optimized_model_external_initializers_min_size_in_bytes", str(INLINE_BYTES)),
-            ("save_external_prepacked_constant_initializers", "1"),
-        ):
-            options.add_session_config_entry(f"session.{name}", value)
-        make(options)
-        # The data comes first, so that a graph that exists is complete.
-        for name in (DATA, MODEL):
-            if (scratch / name).exists():
-                os.replace(scratch / name, path.parent / name)
+        with tempfile.TemporaryDirectory(prefix=f"{path.parent.name}-", dir=path.parent.parent) as scratch:
+            options.optimized_model_filepath = str(Path(scratch) / MODEL)
+            for name, value in (
+                ("optimized_model_external_initializers_file_name", DATA),
+                ("optimized_model_external_initializers_min_size_in_bytes", str(INLINE_BYTES)),
+                ("save_external_prepacked_constant_initializers", "1"),
+            ):
+                options.add_session_config_entry(f"session.{name}", value)
+            make(options)
+            # The data comes first, so that a graph that exists is complete.
+            for name in (DATA, MODEL):
+                if (written := Path(scratch) / name).exists():
+                    written.replace(path.parent / name)
     except OSError as error:
         raise OutputError(
             f"{path.parent} cannot be written ({error.strerror}); free some space, or leave memory='shared' out."
         ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _processor() -> str:

@@ -62,11 +62,6 @@ class Session:
         balanced = max(batches, default=0) * self.cores <= IMBALANCE * sum(batches)
         return self._one_core if self._parallel and balanced else self._all_cores
 
-    @property
-    def all_cores(self) -> "Runner":
-        """The runner for a single batch."""
-        return self._all_cores
-
     def before(self, batches: Sequence[int]) -> "Runner":
         """Return the runner for a single batch that goes before batches of these sizes: on all cores, unless only that
         would load the weights a second time."""

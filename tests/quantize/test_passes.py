@@ -153,7 +153,7 @@ def test_requantized_weights_are_the_4_bit_ones_in_int8(method: str, block_size:
         assert content[int(place["offset"]) :][: int(place["length"])] == array.tobytes()
 
     session = Session(tmp_path / "prefix.onnx", Device(), requantize=tmp_path / "requantize.onnx")
-    (found,) = session.all_cores.run(["logits"], {"ids": IDS})
+    (found,) = session.runner([1]).run(["logits"], {"ids": IDS})
     x = TABLE[IDS]
     scale = np.abs(x).max(-1, keepdims=True) / 127
     np.testing.assert_allclose(found, np.rint(x / scale) * scale @ (values * scales) @ HEAD, rtol=1e-4, atol=1e-4)
@@ -164,7 +164,7 @@ def test_weights_that_were_not_requantized_are_missed(tmp_path: Path) -> None:
     quantize_requantized(model, exclude="head")
     ir.save(model, tmp_path / "prefix.onnx")
     with pytest.raises(ArtifactError, match="cannot load"):
-        Session(tmp_path / "prefix.onnx", Device()).all_cores.run(["logits"], {"ids": IDS})
+        Session(tmp_path / "prefix.onnx", Device()).runner([1]).run(["logits"], {"ids": IDS})
 
 
 def test_symmetric_q4_has_no_zero_points() -> None:

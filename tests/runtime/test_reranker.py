@@ -310,7 +310,7 @@ def test_a_missing_onnx_runtime_is_said(demo_artifact: Path, monkeypatch: pytest
 def test_a_graph_that_cannot_be_loaded_is_named(demo_artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactError, match=r"cannot load .*model\.onnx"):
-        Session(tmp_path / "model.onnx", Device()).all_cores.run(["logits"], {})
+        Session(tmp_path / "model.onnx", Device()).runner([1]).run(["logits"], {})
 
 
 def test_an_artifact_on_the_hub_fetches_only_its_variant(demo_artifact: Path, hub: StandInHub) -> None:

@@ -16,10 +16,14 @@ import numpy as np
 import pytest
 
 from onnxrank import Reranker
+from onnxrank.artifact.opening import open_artifact
 from onnxrank.engine.cores import Cores
+from onnxrank.engine.device import Device
+from onnxrank.engine.pair_scorer import PairScorer
 from onnxrank.engine.prefix import CACHED_TOKENS, PrefixCache
 from onnxrank.engine.session import Runner
 from onnxrank.errors import OutputError
+from onnxrank.text.prompt import PromptEncoder
 
 PAIRS = [("sort an array", f"document {i} " * i) for i in range(1, 12)]
 FORK = pytest.mark.skipif(sys.platform != "linux", reason="fork is tested on Linux only")
@@ -220,6 +224,28 @@ def test_a_cache_that_cannot_be_written_is_named(demo_artifact: Path, assets: Pa
     (assets / "onnxrank").write_text("a file")
     with pytest.raises(OutputError, match=r"cache of prepacked weights cannot be written .*set HF_HOME"):
         Reranker(demo_artifact, variant="int8", memory="shared").score(PAIRS)
+
+
+@pytest.mark.parametrize("graph", ["prefix", "padded"])
+def test_packs_may_run_one_by_one_in_any_order(demo_artifact: Path, graph: Any) -> None:
+    artifact = open_artifact(demo_artifact)
+    scoring = artifact.manifest.scoring
+    assert scoring.prompt
+    encoder = PromptEncoder(artifact.tokenizer, scoring.prompt, scoring.max_length)
+    queries = [("sort an array", 9), ("the shortest path", 1), ("a determinant", 4)]
+    pairs = [
+        pair
+        for query, count in queries
+        for pair in encoder.pairs(query, [f"text {i} " * i for i in range(count)], None, special_tokens=False)
+    ]
+    scorer = PairScorer(artifact, artifact.variant("fp32")[1], device=Device(threads=2), graph=graph)
+    packs = scorer.plan(pairs, pack_tokens=100)
+    assert sorted(row for pack in packs for row in pack.rows) == list(range(len(pairs)))
+    expected = scorer.score(pairs)
+    for pack in reversed(packs):
+        assert pack.tokens == len(pack.rows) * max(map(len, pack.sequences))
+        assert pack.tokens <= 100 or len(pack.rows) == 1
+        np.testing.assert_allclose(scorer.run(pack), expected[list(pack.rows)], atol=1e-5)
 
 
 @contextmanager
