@@ -30,7 +30,7 @@ from onnxrank.reranker import Reranker
 TIMED = ("int8", "fp32")
 TOKENS = (128, 512)
 UNTRAINED = Tolerance(
-    logit_difference=float("inf"), relative=True, kendall_tau=-1.0, top1_agreement=0.0,
+    logit_difference=float("inf"), batch_effect=float("inf"), relative=True, kendall_tau=-1.0, top1_agreement=0.0,
     reason="random weights score all texts nearly alike, so few levels cannot keep their order; parity is printed",
 )  # fmt: skip
 
@@ -93,6 +93,7 @@ def _variants(manifest: Manifest) -> dict[str, Any]:
             "folder_megabytes": round((texts + sum(manifest.files[f].bytes for f in variant.files)) / 1e6, 1),
             "parity": {way: write(parity) for way, parity in variant.parity.items()},
             "batch_effect": variant.batch_effect,
+            "graph_difference": variant.graph_difference,
         }
         for name, variant in manifest.variants.items()
     }

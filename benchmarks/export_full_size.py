@@ -49,6 +49,7 @@ def main(
                     "folder_megabytes": round((texts + sum(manifest.files[f].bytes for f in v.files)) / 1e6, 1),
                     "parity": {way: write(parity) for way, parity in v.parity.items()},
                     "batch_effect": v.batch_effect,
+                    "graph_difference": v.graph_difference,
                 }
                 for name, v in manifest.variants.items()
             },

@@ -145,7 +145,7 @@ def export_model(
     if as_json:
         show_json({"folder": str(folder), "manifest": write(manifest)})
         return
-    rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v.parity, v.batch_effect)]
+    rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v)]
     show_table(f"{manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
     size = sum(entry.bytes for entry in manifest.files.values())
     say(f"wrote {folder} ({size / 1e6:,.1f} MB): {', '.join(manifest.variants)}")

@@ -166,7 +166,7 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
     with progress(f"proving {name}", len(golden.scored) * runs_of(variant)) as done:
         verification = verify_variant(artifact, variant, golden, done=done)
     check_gates(name, verification)
-    variant = replace(variant, parity=verification.parity, batch_effect=verification.batch_effect)
+    variant = verification.recorded(variant)
 
     def added() -> Artifact:
         variants = {**artifact.manifest.variants, name: variant}

@@ -78,11 +78,12 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         ),
         "\n## Parity with PyTorch\n",
         f"Differences from transformers {manifest.made_with['transformers']} in float32, each graph and padding side, "
-        "over the pairs of `golden.json`. Batch effect: how much a document's logit depends on the rest of its batch. "
+        "over the pairs of `golden.json`. Batch effect: the most that a document's logit depends on the rest of its "
+        "batch. Between graphs: the most that it depends on which graph scores it, the padded or the prefix one. "
         "`onnxrank verify` repeats the comparison.\n",
         _table(
             PARITY_COLUMNS,
-            [row for n, v in manifest.variants.items() for row in parity_rows(n, v.parity, v.batch_effect)],
+            [row for n, v in manifest.variants.items() for row in parity_rows(n, v)],
         ),
     ]
     if any(v.evaluation for v in manifest.variants.values()):

@@ -76,5 +76,6 @@ def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, voc
         kept_float32=kept,
         parity={},
         batch_effect=0.0,
+        graph_difference=0.0,
         evaluation=None,
     )

@@ -12,10 +12,9 @@ import onnx_ir as ir
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import Expansion, MaskedRow, TextPrompt, Texts, TokenVectors
-from onnxrank.errors import CheckpointError, UnsupportedError
+from onnxrank.errors import CheckpointError, InputError, UnsupportedError
 from onnxrank.export.architectures import encoder
 from onnxrank.export.architectures.architecture import EncoderBody, Graphs
-from onnxrank.export.architectures.decoder import within
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import Module, read_modules, st_config
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, special_token_id, template_token_ids
@@ -38,8 +37,13 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     projections = _projections(checkpoint)
     expansion = _expansion(checkpoint, tokenizer, settings)
     dim = int(projections[-1].config["out_features"])
-    longest = max(settings.query_length, settings.document_length)
-    max_length = within(encoder.positions(checkpoint), longest, longest)
+    max_length = max(settings.query_length, settings.document_length)
+    if max_length > (positions := encoder.positions(checkpoint)):
+        side = "query" if settings.query_length == max_length else "document"
+        raise InputError(
+            f"a {side} of {max_length} tokens is longer than the {positions} positions of this model; "
+            f"give --{side}-length {positions} or less."
+        )
     slides = checkpoint.config["model_type"] == "modernbert" and expansion is not None and not expansion.attend
     masked_row = (options.masked_row or _masked_row(checkpoint)) if slides else None
     skipped = (tokenizer.token_to_id(word) for word in settings.skip)

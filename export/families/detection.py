@@ -35,7 +35,7 @@ def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
 def check_options(family: Family, options: FamilyOptions) -> None:
     """Raise InputError for an option that the family does not take."""
     for option in options.given():
-        if option != "max_length" and option not in family.options:
+        if option not in family.options:
             takes = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(family.options))
             raise InputError(
                 f"family {family.name} takes no --{option.replace('_', '-')}"

@@ -79,7 +79,7 @@ class Family:
     """One family.
 
     model_types: its architectures (config.json's model_type); empty means any except those in `never`. options: the
-    fields of FamilyOptions that it takes besides max_length. recognises(checkpoint): whether the checkpoint is
+    fields of FamilyOptions that it takes. recognises(checkpoint): whether the checkpoint is
     certainly of this family.
     """
 

@@ -152,7 +152,8 @@ class Variant:
     padded: the graph for padded rows; for a matryoshka model, its deepest exit. exits: the graphs of the other exits by
     layer count. prefix: the graph for documents behind a cached prefix; None for encoders and for precisions that
     CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from 4-bit ones; None if the
-    prefix graph has its weights in files.
+    prefix graph has its weights in files. batch_effect: the most that a golden pair's neighbours move its logit in one
+    graph. graph_difference: the most that its logit differs between the padded and the prefix graph.
     """
 
     padded: str
@@ -164,6 +165,7 @@ class Variant:
     kept_float32: tuple[str, ...]
     parity: dict[str, Parity]
     batch_effect: float
+    graph_difference: float
     evaluation: dict[str, float] | None
 
     @property

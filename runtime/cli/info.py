@@ -35,7 +35,7 @@ def info(artifact: ArtifactArgument, revision: RevisionOption = None, as_json: J
         for name, v in manifest.variants.items()
     ]
     show_table("variants", ["variant", "MB", "settings", "kept in float32"], rows)
-    rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v.parity, v.batch_effect)]
+    rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v)]
     show_table("difference from PyTorch", PARITY_COLUMNS, rows)
 
 

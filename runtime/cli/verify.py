@@ -41,7 +41,7 @@ def verify(
     if as_json:
         show_json({name: write(result) for name, result in results.items()})
     else:
-        rows = [row for name, r in results.items() for row in parity_rows(name, r.parity, r.batch_effect)]
+        rows = [row for name, r in results.items() for row in parity_rows(name, r.recorded(chosen[name]))]
         show_table(f"{opened.manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
     for name, result in results.items():
         check_gates(name, result)

@@ -1,11 +1,11 @@
 """Measures how close two lists of logits are, in terms that matter for ranking."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.artifact.manifest import Parity
+from onnxrank.artifact.manifest import Parity, Variant
 
 Logits = NDArray[np.float32]
 
@@ -51,21 +51,23 @@ PARITY_COLUMNS = [
     "Kendall tau",
     "top-1",
     "batch effect",
+    "between graphs",
 ]
 
 
-def parity_rows(variant: str, parity: Mapping[str, Parity], batch_effect: float) -> list[list[str]]:
+def parity_rows(name: str, variant: Variant) -> list[list[str]]:
     """Return a row of PARITY_COLUMNS for each run of the variant."""
     return [
         [
-            variant,
+            name,
             run,
             str(found.pairs),
             f"{found.max_logit_difference:.2g}",
             f"{found.max_score_difference:.2g}",
             f"{found.kendall_tau:.4f}",
             f"{found.top1_agreement:.0%}",
-            f"{batch_effect:.2g}",
+            f"{variant.batch_effect:.2g}",
+            f"{variant.graph_difference:.2g}",
         ]
-        for run, found in parity.items()
+        for run, found in variant.parity.items()
     ]

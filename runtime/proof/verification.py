@@ -1,7 +1,7 @@
 """Compares an artifact's graphs with the PyTorch scores in its golden.json."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 
@@ -21,22 +21,36 @@ from onnxrank.proof.parity import Logits, compare
 from onnxrank.proof.tolerances import TOLERANCES, Scale
 from onnxrank.text.prompt import EncodedPair, EncodedText, PromptEncoder, TextEncoder, TokenIds
 
-# Padded graphs run with either padding side. The left-padded run has smaller batches, so that the difference shows how
-# much a document's score depends on its neighbours.
-PADDINGS: tuple[tuple[str, PaddingSide, int], ...] = (
+# How each graph batches the pairs, in tokens of a batch. One pair at a time shows how much a score depends on its
+# neighbours.
+PADDED: tuple[tuple[str, PaddingSide, int], ...] = (
     ("right padding", "right", BATCH_TOKENS),
-    ("left padding", "left", 512),
+    ("left padding", "left", BATCH_TOKENS),
+    ("alone", "right", 1),
 )
+PREFIX: tuple[tuple[str, int | None], ...] = (("prefix", None), ("prefix, alone", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """parity: the comparison with PyTorch of each run, which is a graph and a padding side. scale: of the golden logits
-    that the run is compared with. batch_effect: the largest logit difference between the runs of one exit."""
+    """parity: the comparison with PyTorch of each run, which is a graph and how it batches. scale: of the golden logits
+    that the run is compared with. batch_effect: the largest logit difference between runs of one graph, which differ in
+    a pair's neighbours and padding alone. graph_difference: the largest between the padded and the prefix graph; 0 if
+    there is one graph."""
 
     parity: dict[str, Parity]
     scale: dict[str, Scale]
     batch_effect: float
+    graph_difference: float
+
+    def recorded(self, variant: Variant) -> Variant:
+        """Return the variant with these figures."""
+        return replace(
+            variant,
+            parity=self.parity,
+            batch_effect=self.batch_effect,
+            graph_difference=self.graph_difference,
+        )
 
 
 def verify_variant(
@@ -62,29 +76,36 @@ def verify_variant(
     groups = list(by_query(pairs).values())
     parity: dict[str, Parity] = {}
     scale: dict[str, Scale] = {}
-    effect = 0.0
+    effect = difference = 0.0
     for layers, columns in _exits(scoring, expected).items():
-        found = score(layers)
+        graphs = score(layers)
+        runs = {run: logits for graph in graphs for run, logits in graph.items()}
         parity |= {
             run: compare(columns, logits, groups, lambda x: activate(x, scoring.activation, scoring.logit_scale))
-            for run, logits in found.items()
+            for run, logits in runs.items()
         }
         deviation, largest = float(np.sqrt(columns.var(axis=0).mean())), float(np.abs(columns).max())
-        scale |= dict.fromkeys(found, Scale(deviation=deviation, largest=largest))
-        effect = max(effect, *(float(np.abs(a - b).max()) for a in found.values() for b in found.values()))
-    return Verification(parity=parity, scale=scale, batch_effect=effect)
+        scale |= dict.fromkeys(runs, Scale(deviation=deviation, largest=largest))
+        effect = max(effect, *(_spread(*graph.values()) for graph in graphs))
+        difference = max(difference, _spread(*(next(iter(graph.values())) for graph in graphs)))
+    return Verification(parity=parity, scale=scale, batch_effect=effect, graph_difference=difference)
 
 
 def runs_of(variant: Variant) -> int:
     """Return how many times `verify_variant` scores each pair."""
-    return 2 * (1 + len(variant.exits)) + bool(variant.prefix)
+    return len(PADDED) * (1 + len(variant.exits)) + (len(PREFIX) if variant.prefix else 0)
 
 
 def check_gates(name: str, verification: Verification) -> None:
     """Raise ParityError, naming variant, run, pair count and difference, if a variant exceeds its tolerance."""
+    tolerance = TOLERANCES[name]
     for run, parity in verification.parity.items():
-        if problem := TOLERANCES[name].problem(parity, verification.scale[run]):
+        if problem := tolerance.problem(parity, verification.scale[run]):
             raise ParityError(f"{name} ({run}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
+    # Of several exits, the widest scale: the effect is the largest of all.
+    scale = max(verification.scale.values(), key=lambda scale: scale.deviation)
+    if problem := tolerance.batch_problem(verification.batch_effect, scale):
+        raise ParityError(f"{name} depends on its batches: {problem}")
 
 
 def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden:
@@ -113,16 +134,19 @@ def _score_pairs(
     encoded: list[EncodedPair],
     done: Done,
     layers: int | None,
-) -> dict[str, Logits]:
-    """Return the logits [pairs, columns] of one exit, by run."""
+) -> list[dict[str, Logits]]:
+    """Return the logits [pairs, columns] of one exit, for each graph by run."""
     name = f"{layers} layers, " if layers else ""
-    found = {}
-    for run, padding, tokens in PADDINGS:
+    padded, prefix = {}, {}
+    for run, padding, tokens in PADDED:
         scorer = PairScorer(artifact, variant, layers=layers, device=device, graph="padded", padding=padding)
-        found[name + run] = scorer.score(encoded, pack_tokens=tokens, done=done)
-    if variant.prefix:
-        found["prefix"] = PairScorer(artifact, variant, device=device, graph="prefix").score(encoded, done=done)
-    return found
+        padded[name + run] = scorer.score(encoded, pack_tokens=tokens, done=done)
+    if not variant.prefix:
+        return [padded]
+    scorer = PairScorer(artifact, variant, device=device, graph="prefix")
+    for run, pack_tokens in PREFIX:
+        prefix[run] = scorer.score(encoded, pack_tokens=pack_tokens, done=done)
+    return [padded, prefix]
 
 
 def _score_texts(
@@ -133,10 +157,10 @@ def _score_texts(
     documents: list[EncodedText],
     done: Done,
     layers: int | None,
-) -> dict[str, Logits]:
-    """Return the similarities [pairs, 1] of queries and documents, by run."""
+) -> list[dict[str, Logits]]:
+    """Return the similarities [pairs, 1] of queries and documents, for each graph by run."""
     found = {}
-    for run, padding, tokens in PADDINGS:
+    for run, padding, tokens in PADDED:
         scorer = TextScorer(artifact, variant, device=device, padding=padding)
         # In separate batches, as `rank` embeds them: a query's expansion tokens may depend on the length of its row.
         query_vectors = scorer.embed(queries, is_query=True, batch_tokens=tokens)
@@ -145,7 +169,12 @@ def _score_texts(
         similarities = [scorer.similarities(query, [document])[0] for query, document in pairs]
         found[run] = np.array(similarities, np.float32)[:, None]
         done(len(documents))
-    return found
+    return [found]
+
+
+def _spread(first: Logits, *others: Logits) -> float:
+    """Return the largest difference from `first`."""
+    return max((float(np.abs(first - other).max()) for other in others), default=0.0)
 
 
 def encode_pairs(artifact: Artifact, golden: Golden) -> list[EncodedPair]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.cli import app as export_app
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.proof.golden_pairs import PAIRS
 from onnxrank.export.proof.oracle import record
 from onnxrank.progress import progress
 from onnxrank.proof.tolerances import Tolerance
@@ -57,16 +57,20 @@ def test_the_demo_is_proven_in_every_variant(demo_artifact: Path) -> None:
     for name, variant in manifest.variants.items():
         for parity in variant.parity.values():
             assert 0 < parity.max_logit_difference < limits[name]
-    assert set(manifest.variants["q4"].parity) == {"right padding", "left padding", "prefix"}
+    assert set(manifest.variants["q4"].parity) == {"right padding", "left padding", "alone", "prefix", "prefix, alone"}
     assert "residual stream" in manifest.variants["q4f16"].kept_float32
 
 
 def test_golden_pairs_span_languages_lengths_and_truncation(demo_artifact: Path) -> None:
     golden = read_golden(demo_artifact)
-    lengths = [len(pair.token_ids) for pair in golden.pairs]
-    assert max(lengths) == read_manifest(demo_artifact).scoring.max_length
-    assert golden.pairs[3].document == ""
-    assert {"光合作用是什么？", "Explain gravity"} <= set(PAIRS)
+    texts = "".join(pair.query + pair.document for pair in golden.scored)
+    assert {"LATIN", "CJK", "CYRILLIC", "ARABIC"} <= {unicodedata.name(char, "?").split()[0] for char in texts}
+    assert "" in {pair.document for pair in golden.scored}
+    lengths = {len(pair.token_ids) for pair in golden.scored}
+    assert len([n for n in lengths if n < 128]) > 10 and any(256 < n < 700 for n in lengths)
+    # The longest is cut, and only tokenized.
+    longest = read_manifest(demo_artifact).scoring.max_length
+    assert [pair.logits for pair in golden.pairs if len(pair.token_ids) == longest] == [None]
     assert golden.oracle["dtype"] == "float32"
 
 
@@ -138,7 +142,9 @@ def test_a_variant_that_strays_fails_and_leaves_nothing(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(checkpoint, tmp_path / "out", variants=("fp32",))
-    strict = Tolerance(logit_difference=1e-9, relative=False, kendall_tau=1, top1_agreement=1, reason="a test")
+    strict = Tolerance(
+        logit_difference=1e-9, batch_effect=1, relative=False, kendall_tau=1, top1_agreement=1, reason="a test"
+    )
     monkeypatch.setitem(onnxrank.proof.tolerances.TOLERANCES, "q4", strict)
     with pytest.raises(RerankError, match=r"q4 \(right padding, \d+ pairs\) .* the largest logit difference is 0\.\d+"):
         run(checkpoint, tmp_path / "out", force=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import tomllib
 import torch
 from colbert_export.export import export_model
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ LOGITS = 1e-4
 TOKENS = 1e-5
 # A sum of 150 similarities, in another order.
 MAXSIM = 1e-3
+ROOT = Path(__file__).parents[2]
 PROVIDER = "CPUExecutionProvider"
 
 ENCODERS = ["bert", "xlm-roberta", "modernbert"]
@@ -63,6 +65,11 @@ class Exported:
 
 
 Export = Callable[[str], Exported]
+
+
+def test_the_oldest_onnx_runtime_that_the_package_allows_runs_here() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["cpu"] == [f"onnxruntime>={onnxruntime.__version__.removesuffix('.0')}"]
 
 
 @pytest.fixture(scope="module")

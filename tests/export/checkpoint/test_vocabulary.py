@@ -43,7 +43,7 @@ TEMPTING = (
     "Œ", "ø", "ơ", "ά", "β", "ς", "Ω", "ж", "щ", "Ё", "\u2460",
 )  # fmt: skip
 ANY = Tolerance(
-    logit_difference=10, relative=True, kendall_tau=-1, top1_agreement=0,
+    logit_difference=10, batch_effect=10, relative=True, kendall_tau=-1, top1_agreement=0,
     reason="what 4 bits make of random weights does not matter here, only that it is the same twice",
 )  # fmt: skip
 

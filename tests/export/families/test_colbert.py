@@ -144,6 +144,19 @@ def test_a_setting_that_is_not_known_is_refused(
         export_tiny(folder, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"max_length": 64}, "takes no --max-length, only --document-length, --masked-row, --query-length"),
+        ({"document_length": 100_000}, r"a document of 100000 tokens is longer .* give --document-length \d+ or less"),
+        ({"query_length": 100_000}, r"a query of 100000 tokens is longer .* give --query-length \d+ or less"),
+    ],
+)
+def test_lengths_belong_to_the_sides(checkpoint: Path, tmp_path: Path, options: dict[str, int], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        export_tiny(checkpoint, tmp_path / "out", **options)
+
+
 def test_the_command_line_ranks_with_token_vectors(artifact: Path) -> None:
     arguments = ["rank", str(artifact), "sort an array", *TEXTS[:2], "--json"]
     hits = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)

@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import os
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,24 @@ from onnxrank.errors import ArtifactError, InputError, OutputError
 
 @pytest.fixture(scope="module")
 def port(demo_artifact: Path) -> Iterator[int]:
-    with demo_server(demo_artifact, 0) as server:
+    with served(demo_artifact) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def port_beside(demo_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Of an artifact with a file that its manifest does not list, and one beside its folder."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(demo_artifact, folder / "artifact", copy_function=os.link)
+    for secret in (folder / "artifact" / "unlisted", folder / "beside"):
+        secret.write_text("secret")
+    with served(folder / "artifact") as port:
+        yield port
+
+
+@contextmanager
+def served(artifact: Path) -> Iterator[int]:
+    with demo_server(artifact, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port
@@ -70,15 +89,14 @@ def test_what_the_page_needs(port: int, path: str, kind: str) -> None:
         "/artifact/",
         "/artifact/onnx",
         "/artifact//etc/passwd",
-        "/artifact/..%2fdemo-artifact.lock",
+        "/artifact/../beside",
+        "/artifact/..%2fbeside",
         "/artifact/unlisted",
     ],
 )
-def test_nothing_else_is_served(port: int, demo_artifact: Path, path: str) -> None:
-    (demo_artifact / "unlisted").touch()
-    response, body = get(port, path)
-    (demo_artifact / "unlisted").unlink(missing_ok=True)
-    assert response.status == 404 and b"root:" not in body
+def test_nothing_else_is_served(port_beside: int, path: str) -> None:
+    response, body = get(port_beside, path)
+    assert response.status == 404 and b"secret" not in body and b"root:" not in body
 
 
 def test_other_names_of_this_machine_are_refused(port: int) -> None:

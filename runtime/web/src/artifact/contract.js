@@ -107,6 +107,7 @@
  *   kept_float32: string[],
  *   parity: Record<string, Parity>,
  *   batch_effect: number,
+ *   graph_difference: number,
  *   evaluation: Record<string, number> | null,
  * }} Variant
  */
@@ -318,6 +319,7 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     kept_float32: { list: "string" },
     parity: { map: "Parity" },
     batch_effect: "number",
+    graph_difference: "number",
     evaluation: { either: [{ map: "number" }, "null"] },
   },
   FileEntry: {
