@@ -82,6 +82,8 @@ function folderUrl(source, revision) {
 }
 
 /**
+ * A file's bytes, from the cache if they are there. The hash under which a file is kept is only what a manifest claims,
+ * and manifests of one page's origin may come from anywhere: so bytes enter the cache only after they had that hash.
  * @param {RemoteFile} file
  * @param {(loaded: number) => void} progress
  */
@@ -95,9 +97,9 @@ async function fetched(file, progress) {
     progress(file.bytes);
     return bytes;
   }
-  const bytes = await download(file.url, file, progress);
+  const { bytes, hashed } = await download(file.url, file, progress);
   // The model scores without the cache, too: a full disk is no error.
-  await cache?.put(key, new Response(streamOf(bytes))).catch(() => undefined);
+  if (hashed) await cache?.put(key, new Response(streamOf(bytes))).catch(() => undefined);
   return bytes;
 }
 
