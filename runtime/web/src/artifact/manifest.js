@@ -1,12 +1,17 @@
 /**
  * `reranker.json`: everything a scorer needs to know about an artifact that the graphs do not carry.
  */
-import { ArtifactError } from "../errors.js";
+import { ArtifactError, show } from "../errors.js";
 import { FORMAT } from "./contract.js";
 import { checkShape, SchemaError } from "./schema.js";
 
 /** @typedef {import("./contract.js").Manifest} Manifest */
 /** @typedef {import("./contract.js").Variant} Variant */
+
+// What a URL does not keep in its path as it is: it decodes percent signs, ends the path at ? and #, and drops tabs,
+// line ends, and spaces around it.
+const UNSAFE = /[\\:%?#\s\p{Cc}]/u;
+const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
  * @param {string} text The text of reranker.json.
@@ -53,10 +58,14 @@ function check({ scoring, variants, files }, place) {
   if ((scoring.prompt === null) === (scoring.texts === null)) {
     throw new ArtifactError(`${place} must have either a prompt or texts under \`scoring\`; ${again}`);
   }
-  for (const name of Object.keys(files)) {
-    // A URL decodes percent signs, and ends its path at ? and #.
-    if (name === "" || name.startsWith("/") || /[\\:%?#]/.test(name) || name.split("/").includes("..")) {
-      throw new ArtifactError(`${place} names "${name}", a path outside its folder; do not use this artifact.`);
+  for (const [name, { sha256, bytes }] of Object.entries(files)) {
+    if (UNSAFE.test(name) || name.split("/").some((part) => ["", ".", ".."].includes(part))) {
+      throw new ArtifactError(`${place} names ${show(name)}, a path outside its folder; do not use this artifact.`);
+    }
+    if (!SHA256.test(sha256) || bytes < 0) {
+      throw new ArtifactError(
+        `${place} lists "${name}" with ${bytes} bytes and the sha256 ${show(sha256)}, which no file has; ${again}`,
+      );
     }
   }
   if (!Object.keys(variants).length) throw new ArtifactError(`${place} lists no variant; ${again}`);

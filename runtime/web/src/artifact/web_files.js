@@ -91,11 +91,11 @@ async function fetched(file, progress) {
   // Private windows and insecure pages have no cache, or refuse to open it.
   const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
   const key = new URL(`/.onnxrank/${file.sha256}`, file.url).href;
-  const cached = await cache?.match(key);
-  if (cached) {
-    const bytes = new Uint8Array(await cached.arrayBuffer());
+  // A file that cannot be read from the cache is downloaded again.
+  const cached = await cache?.match(key).then((response) => response?.arrayBuffer()).catch(() => undefined);
+  if (cached?.byteLength === file.bytes) {
     progress(file.bytes);
-    return bytes;
+    return new Uint8Array(cached);
   }
   const { bytes, hashed } = await download(file.url, file, progress);
   // The model scores without the cache, too: a full disk is no error.

@@ -108,6 +108,44 @@ test("a file altered on the server is refused, and a second load comes from the 
   await page.close();
 });
 
+for (const hashed of [true, false]) {
+  test(`files that ${hashed ? "are" : "cannot be"} hashed do not enter the cache under another's hash`, async () => {
+    const page = await open();
+    if (!hashed) {
+      await page.route("**/src/artifact/download.js", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: (await response.text()).replace("LARGEST_HASHED = 2 ** 29", "LARGEST_HASHED = 0") });
+      });
+    }
+    // Another artifact of the same origin, which claims the demo's hashes for files of its own. Its tokenizer, which the
+    // page loads, differs in a line end; its weights, which the worker loads, in a bit.
+    await page.route("**/hostile/**", async (route) => {
+      const url = route.request().url().replace("hostile", "demo");
+      const response = await route.fetch({ url });
+      const body = await response.body();
+      if (url.endsWith("tokenizer.json")) body[body.indexOf("\n")] = 32;
+      if (url.endsWith("_data")) body[100] ^= 1;
+      await route.fulfill({ response, body });
+    });
+    await load(page, { device: "wasm", dtype: "q4" }, "/artifacts/hostile");
+    const { score } = await load(page, { device: "wasm", dtype: "q4" }, "/artifacts/demo");
+    const kept = await page.evaluate(async () => {
+      const cache = await caches.open("onnxrank");
+      return Promise.all(
+        (await cache.keys()).map(async (request) => {
+          const body = await (await cache.match(request))?.arrayBuffer();
+          const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body ?? new ArrayBuffer(0)));
+          const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+          return request.url.endsWith(`/.onnxrank/${hex}`);
+        }),
+      );
+    });
+    await page.close();
+    assert.deepEqual(kept, hashed ? new Array(5).fill(true) : []);
+    assert.ok(score > 0 && score < 1);
+  });
+}
+
 test("in a worker of the page's own", async () => {
   const page = await open();
   const score = await page.evaluate(async () => {
