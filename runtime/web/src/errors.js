@@ -39,6 +39,11 @@ export class BackendError extends RerankError {
   name = "BackendError";
 }
 
+/** What a call gets whose model was disposed of before the call was done. */
+export function disposedError() {
+  return new RerankError("this model was disposed of while it was scoring; open it again with from_pretrained.");
+}
+
 const KINDS = { RerankError, InputError, ArtifactError, HubError, ParityError, BackendError };
 
 /**

@@ -146,6 +146,28 @@ for (const hashed of [true, false]) {
   });
 }
 
+test("where a worker breaks down, the calls that wait and those that come later end", async () => {
+  const page = await open();
+  await page.route("**/src/engine/worker.js", async (route) => {
+    const response = await route.fetch();
+    const broken = 'if (method === "score") setTimeout(() => { throw new Error("out of luck"); }); if (method === "score") return;';
+    await route.fulfill({ response, body: (await response.text()).replace("  try {\n", `  ${broken}\n  try {\n`) });
+  });
+  const errors = await page.evaluate(async () => {
+    const { Reranker } = await import("onnxrank");
+    const model = await Reranker.from_pretrained("/artifacts/demo", { device: "wasm", dtype: "q4" });
+    const late = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(() => resolve("late"), ms));
+    const call = () => Promise.race([model.rank("sort", ["numpy.sort"]).then(() => "scored", String), late(5000)]);
+    const waiting = await Promise.all([call(), call()]);
+    // Both of its errors have arrived by then.
+    await late(500);
+    return [...waiting, await call()];
+  });
+  await page.close();
+  const message = "BackendError: the worker of wasm broke down (Uncaught Error: out of luck); open the model again.";
+  assert.deepEqual(errors, new Array(3).fill(message));
+});
+
 test("in a worker of the page's own", async () => {
   const page = await open();
   const score = await page.evaluate(async () => {

@@ -141,3 +141,13 @@ test("after it is disposed of", async () => {
   await gone.dispose();
   await refuses(() => gone.rank("q", ["a"]), "RerankError", /was disposed of; open it again/);
 });
+
+test("disposed of while it scores, it ends the calls that wait", async () => {
+  const gone = await Reranker.from_pretrained(DEMO, { dtype: "q4" });
+  const calls = [...DOCUMENTS, "x"].map((text) => gone.rank("sort", [text, text], { batch_tokens: 1 }));
+  await Promise.all([
+    ...calls.map((call) => refuses(() => call, "RerankError", /disposed of while it was scoring; open it again/)),
+    gone.dispose(),
+    gone.dispose(),
+  ]);
+});
