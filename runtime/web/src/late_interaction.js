@@ -19,16 +19,17 @@ export class TokenRanker extends Model {
 
   /**
    * Each text's L2-normalised vectors, in input order: of queries for every token and expansion token, of documents
-   * for those not on the model's skip list.
+   * for those not on the model's skip list. Texts are documents unless `is_query` is true.
    * @param {string[]} texts
-   * @param {{is_query: boolean, special_tokens?: boolean, batch_tokens?: number}} options
+   * @param {{is_query?: boolean, special_tokens?: boolean, batch_tokens?: number}} [options]
    * @returns {Promise<import("./engine/maxsim.js").Vectors[]>}
    * @throws {import("./errors.js").InputError} For texts that are not strings.
    */
-  async encode(texts, options) {
+  async encode(texts, options = {}) {
     checkCounts(options);
+    const { is_query = false, special_tokens, batch_tokens } = options;
     const checked = textsOf(texts, null, "texts");
-    return (await this.opened().engine.encode(checked, options)).vectors;
+    return this.opened().engine.encode(checked, { is_query, special_tokens, batch_tokens });
   }
 
   /**

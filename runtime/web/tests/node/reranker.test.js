@@ -4,7 +4,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { LateInteraction, Reranker } from "../../src/node.js";
+import { LateInteraction, maxsim, read_manifest, Reranker } from "../../src/node.js";
 import { ARTIFACTS, textOf } from "../artifacts.js";
 import { changedManifest } from "../changed_artifact.js";
 import { refuses } from "../refuses.js";
@@ -133,6 +133,33 @@ test("the widths of a matryoshka model", async () => {
       await narrow.dispose();
     }
   }
+});
+
+test("late interaction: many documents score as alone and by their vectors, in batches of any size", async () => {
+  const late = await LateInteraction.from_pretrained(`${ARTIFACTS}colbert`, { dtype: "fp32" });
+  const texts = Array.from({ length: 30 }, (_, i) => `${DOCUMENTS[i % 2]} ${"sort ".repeat(i)}`);
+  const [query] = await late.encode(["sort an array"], { is_query: true });
+  const expected = maxsim(query, await late.encode(texts));
+  for (const options of [{}, { batch_tokens: 1 }, { batch_tokens: 100 }]) {
+    const hits = await late.rank("sort an array", texts, options);
+    assert.deepEqual(hits.map((hit) => hit.corpus_id).sort((a, b) => a - b), [...texts.keys()]);
+    for (const hit of hits) assert.ok(Math.abs(hit.score - expected[hit.corpus_id]) < 1e-4);
+  }
+  assert.deepEqual(await late.rank("sort an array", []), []);
+  await late.dispose();
+});
+
+test("every method works without its options", async () => {
+  const late = await LateInteraction.from_pretrained(`${ARTIFACTS}colbert`);
+  assert.deepEqual(await late.encode(["a"]), await late.encode(["a"], { is_query: false }));
+  assert.notDeepEqual(await late.encode(["a"]), await late.encode(["a"], { is_query: true }));
+  assert.equal((await late.rank("a", ["b"])).length, 1);
+  assert.equal((await late.verify()).top1_agreement, 1);
+  await late.dispose();
+  assert.equal((await model.rank("a", ["b"])).length, 1);
+  assert.equal((await model.predict([["a", "b"]])).length, 1);
+  assert.equal((await model.score([["a", "b"]])).logits.length, 1);
+  assert.equal((await read_manifest(DEMO)).format, model.manifest.format);
 });
 
 test("after it is disposed of", async () => {
