@@ -3,14 +3,14 @@
  */
 import { Model } from "./model.js";
 import { open } from "./open.js";
-import { checkCounts, ranked } from "./ranking.js";
+import { checkOptions, ranked } from "./ranking.js";
 import { checkText, textsOf } from "./text/documents.js";
 
 export class TokenRanker extends Model {
   /**
    * @protected
    * @param {import("./open.js").Platform<any>} platform
-   * @param {string} source
+   * @param {string | URL} source
    * @param {import("./open.js").OpenOptions} options
    */
   static async open(platform, source, options) {
@@ -26,7 +26,7 @@ export class TokenRanker extends Model {
    * @throws {import("./errors.js").InputError} For texts that are not strings.
    */
   async encode(texts, options = {}) {
-    checkCounts(options);
+    checkOptions(options);
     const { is_query = false, special_tokens, batch_tokens } = options;
     const checked = textsOf(texts, null, "texts");
     return this.opened().engine.encode(checked, { is_query, special_tokens, batch_tokens });
@@ -41,7 +41,7 @@ export class TokenRanker extends Model {
    * @throws {import("./errors.js").InputError} For texts or options that cannot be used.
    */
   async rank(query, documents, options = {}) {
-    checkCounts(options);
+    checkOptions(options);
     checkText(query, "query");
     const texts = textsOf(documents, null, "documents");
     const { special_tokens, batch_tokens } = options;

@@ -52,7 +52,10 @@ export async function downloadText(url) {
   let text = null;
   await retry(url, () => 0, async () => {
     try {
-      text = await (await request(url, {})).text();
+      const response = await request(url, {});
+      text = await response.text().catch((error) => {
+        throw new Broken(reason(error), { cause: error });
+      });
     } catch (error) {
       if (!(error instanceof Missing)) throw error;
     }

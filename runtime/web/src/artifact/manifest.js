@@ -11,6 +11,8 @@ import { checkShape, SchemaError } from "./schema.js";
 // What a URL does not keep in its path as it is: it decodes percent signs, ends the path at ? and #, and drops tabs,
 // line ends, and spaces around it.
 const UNSAFE = /[\\:%?#\s\p{Cc}]/u;
+// More tokens, numbers or layers than any model has; lists of a hostile manifest's length would end the process.
+const MOST = 2 ** 20;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
@@ -58,6 +60,11 @@ function check({ scoring, variants, files }, place) {
   if ((scoring.prompt === null) === (scoring.texts === null)) {
     throw new ArtifactError(`${place} must have either a prompt or texts under \`scoring\`; ${again}`);
   }
+  for (const [name, count] of Object.entries(countsOf(scoring))) {
+    if (count !== undefined && (count < 1 || count > MOST)) {
+      throw new ArtifactError(`${place} gives ${name} as ${count}, and a model has 1 to ${MOST}; ${again}`);
+    }
+  }
   for (const [name, { sha256, bytes }] of Object.entries(files)) {
     if (UNSAFE.test(name) || name.split("/").some((part) => ["", ".", ".."].includes(part))) {
       throw new ArtifactError(`${place} names ${show(name)}, a path outside its folder; do not use this artifact.`);
@@ -82,6 +89,19 @@ function check({ scoring, variants, files }, place) {
       );
     }
   }
+}
+
+/** @param {import("./contract.js").Scoring} scoring */
+function countsOf({ max_length, texts, late_interaction, kv_cache }) {
+  return {
+    "scoring.max_length": max_length,
+    "scoring.texts.query.max_length": texts?.query.max_length,
+    "scoring.texts.document.max_length": texts?.document.max_length,
+    "scoring.late_interaction.dim": late_interaction?.dim,
+    "scoring.kv_cache.layers": kv_cache?.layers,
+    "scoring.kv_cache.heads": kv_cache?.heads,
+    "scoring.kv_cache.head_dim": kv_cache?.head_dim,
+  };
 }
 
 /** @param {Variant} variant */

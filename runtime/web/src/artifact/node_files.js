@@ -7,10 +7,10 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ArtifactError, HubError, InputError, reason } from "../errors.js";
+import { ArtifactError, HubError, InputError, reason, show } from "../errors.js";
 import { MANIFEST } from "./contract.js";
 import { download, downloadText } from "./download.js";
-import { hubUrl } from "./hub.js";
+import { hubUrl, noSource } from "./hub.js";
 
 /** @typedef {import("./files.js").FileToFetch} FileToFetch */
 /** @typedef {import("./files.js").Files<import("./files.js").Graph>} Files */
@@ -22,14 +22,25 @@ import { hubUrl } from "./hub.js";
  * @throws {InputError}
  */
 export async function nodeFiles(source, { revision, hub, cache_dir = join(homedir(), ".cache", "onnxrank") }) {
-  const path = source.startsWith("file:") ? fileURLToPath(source) : source;
+  if (typeof source !== "string") throw noSource(source);
+  const path = source.startsWith("file:") ? pathOf(source) : source;
   if ((await stat(path).catch(() => undefined))?.isDirectory()) {
     if (revision === undefined) return folder(path);
-    throw new InputError(`revision "${revision}" is for hub ids, but ${path} is a folder; leave it out.`);
+    throw new InputError(`revision ${show(revision)} is for hub ids, but ${path} is a folder; leave it out.`);
   }
   const remote = /^https?:/.test(source);
+  if (remote && !URL.canParse(source)) throw noSource(source);
   const base = remote ? source.replace(/\/?$/, "/") : hubUrl(source, revision, hub);
   return downloaded(remote ? base : source, base, cache_dir);
+}
+
+/** @param {string} url */
+function pathOf(url) {
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    throw new InputError(`${url} names no path here (${reason(error)}); give a folder.`, { cause: error });
+  }
 }
 
 /**

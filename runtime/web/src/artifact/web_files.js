@@ -1,10 +1,10 @@
 /**
  * An artifact's files in a browser: downloaded, checked, and cached under their hash.
  */
-import { InputError } from "../errors.js";
+import { InputError, show } from "../errors.js";
 import { MANIFEST } from "./contract.js";
 import { download, downloadText } from "./download.js";
-import { hubUrl } from "./hub.js";
+import { hubUrl, noSource } from "./hub.js";
 
 /** @typedef {import("./files.js").FileToFetch} FileToFetch */
 /** @typedef {import("./files.js").Graph} Graph */
@@ -24,6 +24,7 @@ const PIECE = 2 ** 20;
  * @throws {InputError}
  */
 export async function webFiles(source, { revision, hub }) {
+  if (typeof source !== "string") throw noSource(source);
   const base = isUrl(source) ? folderUrl(source, revision) : hubUrl(source, revision, hub);
   /** @param {string} name */
   const url = (name) => new URL(name, base).href;
@@ -65,7 +66,7 @@ function baseName(name) {
 
 /** @param {string} source */
 function isUrl(source) {
-  return /^(\.{0,2}\/|[a-z][a-z+.-]*:)/i.test(source);
+  return /^(\.{0,2}\/|[a-z][a-z+.-]*:\/\/)/i.test(source);
 }
 
 /**
@@ -74,11 +75,14 @@ function isUrl(source) {
  */
 function folderUrl(source, revision) {
   if (revision !== undefined) {
-    throw new InputError(`revision "${revision}" is for hub ids, but ${source} is a folder; leave it out.`);
+    throw new InputError(`revision ${show(revision)} is for hub ids, but ${source} is a folder; leave it out.`);
   }
   const { href, origin } = globalThis.location;
   // The address of a worker that was made from a blob is no base for relative paths.
-  return new URL(source.endsWith("/") ? source : `${source}/`, href.startsWith("blob:") ? origin : href).href;
+  const base = href.startsWith("blob:") ? origin : href;
+  const folder = source.endsWith("/") ? source : `${source}/`;
+  if (!URL.canParse(folder, base)) throw noSource(source);
+  return new URL(folder, base).href;
 }
 
 /**

@@ -14,11 +14,12 @@ import { compare } from "./parity.js";
  * @param {GoldenPair[]} pairs
  * @param {number} column Of the pairs' logits.
  * @returns {Promise<DeviceParity>}
- * @throws {ArtifactError} If the tokenizer gives other ids than the reference's.
+ * @throws {ArtifactError} If the tokenizer gives other ids than the reference's, or no pair has logits.
  */
 export async function verify(engine, scoring, pairs, column) {
   checkTokens(pairs, await engine.goldenTokens(pairs.map(textsOf)));
   const scored = pairs.filter((pair) => pair.logits !== null);
+  if (!scored.length) throw new ArtifactError("no pair has logits to compare with; export the artifact again.");
   const expected = scored.map((pair) => /** @type {number[]} */ (pair.logits)[column]);
   const actual = await engine.goldenLogits(scored.map(textsOf));
   return compare(scored, expected, actual, (x) => activate(x, scoring.activation, scoring.logit_scale));

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { afterEach, test } from "node:test";
 import { promisify } from "node:util";
 import { DEVICE_CHECK, MANIFEST, TOKENIZER } from "../../../src/artifact/contract.js";
-import { download } from "../../../src/artifact/download.js";
+import { download, downloadText } from "../../../src/artifact/download.js";
 import { Reranker } from "../../../src/node.js";
 import { ARTIFACTS, textOf, WEB } from "../../artifacts.js";
 import { refuses } from "../../refuses.js";
@@ -60,6 +60,16 @@ test("a server without ranges is read from the start again", async () => {
     response.write(CONTENT.subarray(0, 1000), () => setTimeout(() => response.destroy(), 50));
   });
   assert.deepEqual(Buffer.from((await download(url, FILE, () => undefined)).bytes), CONTENT);
+});
+
+test("a text whose connection breaks is read again", async () => {
+  let requests = 0;
+  const url = await misbehaving((_, response) => {
+    response.writeHead(200, { "Content-Length": 4 });
+    if (requests++) return response.end("text");
+    response.write("te", () => setTimeout(() => response.destroy(), 50));
+  });
+  assert.equal(await downloadText(url), "text");
 });
 
 test("a network that stays broken is said to be", async () => {

@@ -34,6 +34,10 @@ test("another format, a damaged and a hostile manifest", async () => {
     const claim = changedManifest((manifest) => Object.assign(manifest.files["golden.json"], entry));
     await refuses(() => Reranker.from_pretrained(claim), "ArtifactError", /lists "golden.json" with -?\d+ bytes and the sha256 ".*, which no file has/);
   }
+  for (const count of [0, -1, 1e9]) {
+    const long = changedManifest((manifest) => (manifest.scoring.kv_cache.layers = count));
+    await refuses(() => Reranker.from_pretrained(long), "ArtifactError", /gives scoring.kv_cache.layers as .*, and a model has 1 to 1048576/);
+  }
   const text = changed("reranker.json", () => "<!doctype html>");
   await refuses(() => Reranker.from_pretrained(text), "ArtifactError", /is no JSON/);
 });

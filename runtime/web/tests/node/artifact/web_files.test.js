@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { afterEach, test } from "node:test";
-import { fetchGraph } from "../../../src/artifact/web_files.js";
+import { fetchGraph, webFiles } from "../../../src/artifact/web_files.js";
+import { refuses } from "../../refuses.js";
 
 const CONTENT = Buffer.from("the content of a file");
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
@@ -10,7 +11,7 @@ const FILE = { name: "onnx/model.onnx", url: "https://host/folder/onnx/model.onn
 const { fetch } = globalThis;
 
 afterEach(() => {
-  Object.assign(globalThis, { caches: undefined, fetch });
+  Object.assign(globalThis, { caches: undefined, location: undefined, fetch });
 });
 
 /**
@@ -39,6 +40,19 @@ test("a file is kept under its hash, and read from there", async () => {
   assert.deepEqual(await load(entries), { content: CONTENT, requests: 1 });
   assert.deepEqual([...entries.keys()], [`https://host/.onnxrank/${SHA256}`]);
   assert.deepEqual(await load(entries), { content: CONTENT, requests: 0 });
+});
+
+test("addresses of folders", async () => {
+  Object.assign(globalThis, { location: new URL("https://host/page/") });
+  /** @param {unknown} source */
+  const place = async (source) => (await webFiles(/** @type {any} */ (source), {})).place;
+  assert.equal(await place("./a"), "https://host/page/a/");
+  assert.equal(await place("/a/"), "https://host/a/");
+  assert.equal(await place("app://host/a"), "app://host/a/");
+  assert.equal(await place("owner/name"), "owner/name");
+  for (const source of ["http://[", "data:text/plain,x", "mailto:x", "C:\\models", "", 5, null, undefined]) {
+    await refuses(() => place(source), "InputError", /is neither a folder/);
+  }
 });
 
 test("an entry that is too short, or cannot be read, is downloaded again", async () => {
