@@ -157,7 +157,10 @@ function maxLength(wanted, largest) {
     throw new InputError(`max_length is ${show(wanted)}; give a whole number of at most ${largest}, or leave it out.`);
   }
   if (wanted > largest) {
-    throw new InputError(`max_length ${wanted} is more than the ${largest} this artifact was exported for; give at most ${largest}.`);
+    throw new InputError(
+      `max_length ${wanted} is more than the ${largest} this artifact was exported for; give at most ${largest}, or ` +
+        `export it with \`--max-length ${wanted}\`.`,
+    );
   }
   return wanted;
 }

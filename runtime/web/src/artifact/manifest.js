@@ -1,7 +1,7 @@
 /**
  * `reranker.json`: everything a scorer needs to know about an artifact that the graphs do not carry.
  */
-import { ArtifactError, show } from "../errors.js";
+import { ArtifactError, reason, show } from "../errors.js";
 import { FORMAT } from "./contract.js";
 import { checkShape, SchemaError } from "./schema.js";
 
@@ -26,10 +26,10 @@ export function readManifest(text, place) {
   try {
     data = JSON.parse(text);
   } catch (error) {
-    throw new ArtifactError(`${place} is no JSON; export the artifact again.`, { cause: error });
+    throw new ArtifactError(`${place} cannot be read (${reason(error)}); export the artifact again.`, { cause: error });
   }
   if (Number.isInteger(data?.format) && data.format !== FORMAT) {
-    const remedy = data.format > FORMAT ? "upgrade the package onnxrank" : "export the artifact again";
+    const remedy = data.format > FORMAT ? "upgrade onnxrank" : "export the artifact again";
     throw new ArtifactError(`${place} has format ${data.format}, and this onnxrank reads format ${FORMAT}: ${remedy}.`);
   }
   try {

@@ -45,7 +45,9 @@ export function chooseVariant(manifest, dtype, target) {
   const present = PREFERRED[target.device].filter((name) => name in manifest.variants);
   const problems = present.map((name) => obstacle(manifest, name, target));
   const usable = present.find((_, i) => problems[i] === undefined);
-  if (usable === undefined) throw new BackendError(problems[0] ?? `${manifest.name} has no known variant; export it again.`);
+  if (usable === undefined) {
+    throw new BackendError(problems[0] ?? `${manifest.name} has no variant that this onnxrank knows; upgrade onnxrank.`);
+  }
   return usable;
 }
 

@@ -34,8 +34,8 @@ export async function verify(engine, scoring, pairs, column) {
 export function checkParity({ max_logit_difference, worst_tokens }, allowed, subject) {
   if (max_logit_difference <= allowed) return;
   throw new ParityError(
-    `${subject} strays: its logits are off by up to ${max_logit_difference.toPrecision(3)}, most at ${worst_tokens} ` +
-      `tokens, and ${allowed.toPrecision(3)} is allowed; take another device or dtype.`,
+    `${subject} scores wrongly: its logits are off by up to ${max_logit_difference.toPrecision(3)}, most for a pair of ` +
+      `${worst_tokens} tokens, and ${allowed.toPrecision(3)} is allowed; take another device or dtype.`,
   );
 }
 

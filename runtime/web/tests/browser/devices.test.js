@@ -33,7 +33,7 @@ for (const dtype of ["fp32", "q4"]) {
     const found = await load(page, { device: "webgpu", dtype });
     const wasm = await load(page, { device: "wasm", dtype });
     await page.close();
-    assert.match(found.notes[0], /^webgpu is not used: .* on webgpu strays: its logits are off by up to [\d.]+, most at \d+ tokens/);
+    assert.match(found.notes[0], /^webgpu is not used: .* on webgpu scores wrongly: its logits are off by up to [\d.]+, most for a pair of \d+ tokens/);
     assert.deepEqual([found.device, found.notes.length], ["webgpu", 1]);
     assert.ok(Math.abs(found.score - wasm.score) < 5e-3);
   });
@@ -50,7 +50,7 @@ test("where a GPU stays wrong, the processor scores", async () => {
   await page.close();
   assert.equal(found.device, "wasm");
   assert.equal(found.notes.length, 2);
-  assert.match(found.notes[1], /^webgpu without subgroups, subgroup-size-control is not used: .*strays/);
+  assert.match(found.notes[1], /^webgpu without subgroups, subgroup-size-control is not used: .* scores wrongly/);
 });
 
 test("a GPU computed by the processor is not chosen by itself", async () => {
