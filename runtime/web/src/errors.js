@@ -39,6 +39,11 @@ export class BackendError extends RerankError {
   name = "BackendError";
 }
 
+/** What a call gets whose model was disposed of before the call was done. */
+export function disposedError() {
+  return new RerankError("this model was disposed of while it was scoring; open it again with from_pretrained.");
+}
+
 const KINDS = { RerankError, InputError, ArtifactError, HubError, ParityError, BackendError };
 
 /**
@@ -58,7 +63,7 @@ export function errorToData(error) {
  * @returns {Error}
  */
 export function errorFromData({ name, message, stack }) {
-  const error = name in KINDS ? new KINDS[/** @type {keyof typeof KINDS} */ (name)](message) : new Error(message);
+  const error = Object.hasOwn(KINDS, name) ? new KINDS[/** @type {keyof typeof KINDS} */ (name)](message) : new Error(message);
   if (stack) error.stack = stack;
   return error;
 }
@@ -76,6 +81,24 @@ export function reason(error) {
  * @returns {string} The value for a message, shortened.
  */
 export function show(value) {
-  const text = value === undefined ? "undefined" : (JSON.stringify(value) ?? String(value));
+  const text = written(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string}
+ */
+function written(value) {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (value === null || (typeof value !== "object" && typeof value !== "function")) return String(value);
+  try {
+    const text = JSON.stringify(value);
+    if (text !== undefined && text !== "{}") return text;
+  } catch {
+    // It refers to itself, or holds what JSON does not.
+  }
+  // JSON says nothing about functions, Sets and Maps.
+  return Object.prototype.toString.call(value);
 }

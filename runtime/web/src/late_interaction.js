@@ -3,14 +3,14 @@
  */
 import { Model } from "./model.js";
 import { open } from "./open.js";
-import { checkCounts, ranked } from "./ranking.js";
+import { checkOptions, ranked } from "./ranking.js";
 import { checkText, textsOf } from "./text/documents.js";
 
 export class TokenRanker extends Model {
   /**
    * @protected
    * @param {import("./open.js").Platform<any>} platform
-   * @param {string} source
+   * @param {string | URL} source
    * @param {import("./open.js").OpenOptions} options
    */
   static async open(platform, source, options) {
@@ -19,16 +19,17 @@ export class TokenRanker extends Model {
 
   /**
    * Each text's L2-normalised vectors, in input order: of queries for every token and expansion token, of documents
-   * for those not on the model's skip list.
+   * for those not on the model's skip list. Texts are documents unless `is_query` is true.
    * @param {string[]} texts
-   * @param {{is_query: boolean, special_tokens?: boolean, batch_tokens?: number}} options
+   * @param {{is_query?: boolean, special_tokens?: boolean, batch_tokens?: number}} [options]
    * @returns {Promise<import("./engine/maxsim.js").Vectors[]>}
    * @throws {import("./errors.js").InputError} For texts that are not strings.
    */
-  async encode(texts, options) {
-    checkCounts(options);
+  async encode(texts, options = {}) {
+    checkOptions(options);
+    const { is_query = false, special_tokens, batch_tokens } = options;
     const checked = textsOf(texts, null, "texts");
-    return (await this.opened().engine.encode(checked, options)).vectors;
+    return this.opened().engine.encode(checked, { is_query, special_tokens, batch_tokens });
   }
 
   /**
@@ -40,7 +41,7 @@ export class TokenRanker extends Model {
    * @throws {import("./errors.js").InputError} For texts or options that cannot be used.
    */
   async rank(query, documents, options = {}) {
-    checkCounts(options);
+    checkOptions(options);
     checkText(query, "query");
     const texts = textsOf(documents, null, "documents");
     const { special_tokens, batch_tokens } = options;

@@ -5,7 +5,7 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import * as ort from "onnxruntime-node";
 import { nodeFiles } from "./artifact/node_files.js";
 import { Engine } from "./engine/engine.js";
-import { InputError } from "./errors.js";
+import { InputError, show } from "./errors.js";
 import { TokenRanker } from "./late_interaction.js";
 import { manifestOf } from "./open.js";
 import { PairReranker } from "./reranker.js";
@@ -17,7 +17,7 @@ const node = {
   files: nodeFiles,
   devices: async (wanted) => {
     if (![undefined, "auto", "cpu"].includes(wanted)) {
-      throw new InputError(`device is "${wanted}"; in Node give "cpu", or leave it out.`);
+      throw new InputError(`device is ${show(wanted)}; in Node give "cpu", or leave it out.`);
     }
     return { attempts: [{ device: "cpu", float16: false, browser: false, hidden_features: [] }], notes: [] };
   },
@@ -27,7 +27,7 @@ const node = {
 /** Ranks documents by relevance to a query. */
 export class Reranker extends PairReranker {
   /**
-   * @param {string} source A folder or a hub id (owner/name).
+   * @param {string | URL} source A folder or a hub id (owner/name).
    * @param {OpenOptions} [options]
    * @returns {Promise<Reranker>}
    */
@@ -39,7 +39,7 @@ export class Reranker extends PairReranker {
 /** Embeds every token of a text, and ranks documents by MaxSim. */
 export class LateInteraction extends TokenRanker {
   /**
-   * @param {string} source A folder or a hub id (owner/name).
+   * @param {string | URL} source A folder or a hub id (owner/name).
    * @param {OpenOptions} [options]
    * @returns {Promise<LateInteraction>}
    */
@@ -50,7 +50,7 @@ export class LateInteraction extends TokenRanker {
 
 /**
  * The manifest of an artifact: its variants, the sizes of its files, its prompt. No other file is read.
- * @param {string} source As for `from_pretrained`.
+ * @param {string | URL} source As for `from_pretrained`.
  * @param {Pick<OpenOptions, "revision" | "hub">} [options]
  * @returns {Promise<import("./artifact/contract.js").Manifest>}
  */

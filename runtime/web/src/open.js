@@ -8,10 +8,11 @@ import { readGolden } from "./artifact/golden.js";
 import { openedWith, readManifest } from "./artifact/manifest.js";
 import { chooseGraph, chooseVariant, exitOf, graphFiles } from "./artifact/variants.js";
 import { label } from "./engine/device.js";
-import { ArtifactError, BackendError, InputError, ParityError, reason } from "./errors.js";
+import { ArtifactError, BackendError, InputError, ParityError, reason, show } from "./errors.js";
 import { progressOf } from "./progress.js";
 import { allowedFromCheck } from "./proof/tolerances.js";
 import { checkParity, verify } from "./proof/verification.js";
+import { checkOptions } from "./ranking.js";
 
 /** @typedef {import("./artifact/contract.js").Manifest} Manifest */
 /** @typedef {import("./artifact/files.js").Progress} Progress */
@@ -47,13 +48,18 @@ import { checkParity, verify } from "./proof/verification.js";
 /**
  * @template G
  * @param {Platform<G>} platform
- * @param {string} source A folder or a hub id.
+ * @param {string | URL} source A folder or a hub id.
  * @param {string} opener The class that opens it.
  * @param {OpenOptions} options
  * @returns {Promise<Opened>}
  */
 export async function open(platform, source, opener, options) {
-  const files = await platform.files(source, options);
+  checkOptions(options);
+  const { progress_callback: callback = () => undefined, threads, modules } = options;
+  if (typeof callback !== "function") {
+    throw new InputError(`progress_callback is ${show(callback)}; give a function, or leave it out.`);
+  }
+  const files = await filesOf(platform, source, options);
   const manifest = await readFrom(files, opener);
   const { scoring } = manifest;
   const { attempts, notes } = await platform.devices(options.device);
@@ -80,7 +86,6 @@ export async function open(platform, source, opener, options) {
   /** @param {Attempt} attempt */
   async function load(attempt) {
     const { device } = attempt;
-    const { progress_callback: callback = () => undefined, threads, modules } = options;
     const dtype = chooseVariant(manifest, options.dtype, attempt);
     const variant = manifest.variants[dtype];
     const { exit, column } = exitOf(manifest, options.layers, options.dim);
@@ -105,12 +110,23 @@ export async function open(platform, source, opener, options) {
 /**
  * The manifest of an artifact; no other file is read.
  * @param {Platform<any>} platform
- * @param {string} source
+ * @param {string | URL} source
  * @param {OpenOptions} options
  * @returns {Promise<Manifest>}
  */
 export async function manifestOf(platform, source, options) {
-  return readFrom(await platform.files(source, options));
+  checkOptions(options);
+  return readFrom(await filesOf(platform, source, options));
+}
+
+/**
+ * @template G
+ * @param {Platform<G>} platform
+ * @param {string | URL} source
+ * @param {OpenOptions} options
+ */
+function filesOf(platform, source, options) {
+  return platform.files(source instanceof URL ? source.href : source, options);
 }
 
 /**
@@ -137,8 +153,14 @@ async function readFrom(files, opener) {
  */
 function maxLength(wanted, largest) {
   if (wanted === undefined) return largest;
-  if (!Number.isInteger(wanted) || wanted > largest) {
-    throw new InputError(`max_length ${wanted} is more than the ${largest} this artifact was exported for; give at most ${largest}.`);
+  if (!Number.isInteger(wanted)) {
+    throw new InputError(`max_length is ${show(wanted)}; give a whole number of at most ${largest}, or leave it out.`);
+  }
+  if (wanted > largest) {
+    throw new InputError(
+      `max_length ${wanted} is more than the ${largest} this artifact was exported for; give at most ${largest}, or ` +
+        `export it with \`--max-length ${wanted}\`.`,
+    );
   }
   return wanted;
 }

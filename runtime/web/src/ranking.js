@@ -1,7 +1,7 @@
 /**
  * From scores to the ranked list that people get; the same for every model.
  */
-import { InputError } from "./errors.js";
+import { InputError, show } from "./errors.js";
 
 /**
  * A document's place in the list, its score, whether its end was cut to fit and, if asked for, its text.
@@ -29,14 +29,17 @@ export function ranked(order, scores, truncated, texts, { top_k, return_document
 }
 
 /**
- * @param {{top_k?: number, batch_tokens?: number}} options
- * @throws {InputError} For counts that are not positive.
+ * @param {{top_k?: number, batch_tokens?: number, threads?: number}} options
+ * @throws {InputError} For options that are no object, and for counts that are not positive.
  */
-export function checkCounts(options) {
-  for (const name of /** @type {const} */ (["top_k", "batch_tokens"])) {
+export function checkOptions(options) {
+  if (typeof options !== "object" || options === null) {
+    throw new InputError(`options is ${show(options)}; give an object such as { batch_tokens: 2048 }, or leave it out.`);
+  }
+  for (const name of /** @type {const} */ (["top_k", "batch_tokens", "threads"])) {
     const value = options[name];
-    if (value !== undefined && !(Number.isInteger(value) && value > 0)) {
-      throw new InputError(`${name} is ${value}; give a whole number of at least 1, or leave it out.`);
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
+      throw new InputError(`${name} is ${show(value)}; give a whole number of at least 1, or leave it out.`);
     }
   }
 }

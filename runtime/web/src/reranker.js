@@ -5,7 +5,7 @@ import { ACTIVATIONS } from "./artifact/contract.js";
 import { InputError, show } from "./errors.js";
 import { Model } from "./model.js";
 import { open } from "./open.js";
-import { checkCounts, ranked } from "./ranking.js";
+import { checkOptions, ranked } from "./ranking.js";
 import { checkText, textsOf } from "./text/documents.js";
 
 /** @typedef {import("./text/documents.js").Document} Document */
@@ -24,7 +24,7 @@ export class PairReranker extends Model {
   /**
    * @protected
    * @param {import("./open.js").Platform<any>} platform
-   * @param {string} source
+   * @param {string | URL} source
    * @param {import("./open.js").OpenOptions} options
    */
   static async open(platform, source, options) {
@@ -41,7 +41,7 @@ export class PairReranker extends Model {
    * @throws {InputError} For texts or options that cannot be used.
    */
   async rank(query, documents, options = {}) {
-    checkCounts(options);
+    checkOptions(options);
     checkText(query, "query");
     const texts = textsOf(documents, this.#template(), "documents");
     const { logits, scores, truncated } = await this.#run(texts.map((text) => [query, text]), options);
@@ -67,14 +67,14 @@ export class PairReranker extends Model {
    * @throws {InputError} For texts or options that cannot be used.
    */
   async score(pairs, options = {}) {
-    checkCounts(options);
+    checkOptions(options);
     if (!Array.isArray(pairs)) throw new InputError(`pairs is ${show(pairs)}; give a list of [query, document].`);
-    pairs.forEach((pair, i) => {
+    for (const [i, pair] of pairs.entries()) {
       if (!Array.isArray(pair) || pair.length !== 2) {
         throw new InputError(`pairs[${i}] is ${show(pair)}; give a [query, document] list.`);
       }
       checkText(pair[0], `queries[${i}]`);
-    });
+    }
     const texts = textsOf(pairs.map(([, document]) => document), this.#template(), "documents");
     return this.#run(pairs.map(([query], i) => [query, texts[i]]), options);
   }

@@ -15,7 +15,7 @@ const browser = { files: webFiles, devices: webDevices, start: startWorker };
 /** Ranks documents by relevance to a query. */
 export class Reranker extends PairReranker {
   /**
-   * @param {string} source A folder (a URL, or a path that starts with "./" or "/") or a hub id (owner/name).
+   * @param {string | URL} source A folder (a URL, or a path that starts with "./" or "/") or a hub id (owner/name).
    * @param {OpenOptions} [options]
    * @returns {Promise<Reranker>}
    */
@@ -27,7 +27,7 @@ export class Reranker extends PairReranker {
 /** Embeds every token of a text, and ranks documents by MaxSim. */
 export class LateInteraction extends TokenRanker {
   /**
-   * @param {string} source A folder (a URL, or a path that starts with "./" or "/") or a hub id (owner/name).
+   * @param {string | URL} source A folder (a URL, or a path that starts with "./" or "/") or a hub id (owner/name).
    * @param {OpenOptions} [options]
    * @returns {Promise<LateInteraction>}
    */
@@ -38,7 +38,7 @@ export class LateInteraction extends TokenRanker {
 
 /**
  * The manifest of an artifact: its variants, the sizes of its files, its prompt. No other file is read.
- * @param {string} source As for `from_pretrained`.
+ * @param {string | URL} source As for `from_pretrained`.
  * @param {Pick<OpenOptions, "revision" | "hub">} [options]
  * @returns {Promise<import("./artifact/contract.js").Manifest>}
  */

@@ -30,7 +30,14 @@ export function readDeviceCheck(text) {
  * @param {string} variant
  * @param {"padded" | "prefix"} graph
  * @returns {import("./contract.js").GoldenPair[]}
+ * @throws {ArtifactError} If it lacks logits of the graph.
  */
 export function pairsToCheck(check, variant, graph) {
-  return check.pairs.map((pair, i) => ({ ...pair, logits: check[graph][variant][i] }));
+  const logits = Object.hasOwn(check[graph], variant) ? check[graph][variant] : [];
+  if (logits.length !== check.pairs.length || logits.some((row) => row.length !== check.deviation.length)) {
+    throw new ArtifactError(
+      `${DEVICE_CHECK} does not have the logits that ${variant}'s ${graph} graph gives for each pair; export the artifact again.`,
+    );
+  }
+  return check.pairs.map((pair, i) => ({ ...pair, logits: logits[i] }));
 }

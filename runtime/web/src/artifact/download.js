@@ -4,10 +4,11 @@
 import { ArtifactError, HubError, reason } from "../errors.js";
 
 /** @typedef {import("./files.js").FileToFetch} FileToFetch */
+/** @typedef {{bytes: Uint8Array<ArrayBuffer>, hashed: boolean}} Download hashed: whether the bytes have the file's hash. */
 
 // The download is given up after so many attempts in a row that bring no byte.
 const ATTEMPTS = 4;
-// Bytes; hashing copies the whole file, so of larger ones only the size is checked.
+// Bytes; WebCrypto hashes a file in one piece, and browsers refuse larger ones.
 const LARGEST_HASHED = 2 ** 29;
 const REFUSED = "accept its licence on its page, or serve a copy of the folder yourself";
 
@@ -15,7 +16,7 @@ const REFUSED = "accept its licence on its page, or serve a copy of the folder y
  * @param {string} url
  * @param {FileToFetch} file
  * @param {(loaded: number) => void} progress
- * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ * @returns {Promise<Download>}
  * @throws {HubError} If it cannot be downloaded.
  * @throws {ArtifactError} If it is missing, or not the file that was exported.
  */
@@ -35,9 +36,9 @@ export async function download(url, file, progress) {
     if (loaded < file.bytes) throw new Broken(`it ended after ${loaded} of ${file.bytes} bytes`);
   });
   // crypto.subtle exists in secure contexts only.
-  const hashed = file.bytes <= LARGEST_HASHED && globalThis.crypto?.subtle;
+  const hashed = file.bytes <= LARGEST_HASHED && globalThis.crypto?.subtle !== undefined;
   if (hashed && (await sha256(bytes)) !== file.sha256) throw altered(url);
-  return bytes;
+  return { bytes, hashed };
 }
 
 /**
@@ -51,7 +52,10 @@ export async function downloadText(url) {
   let text = null;
   await retry(url, () => 0, async () => {
     try {
-      text = await (await request(url, {})).text();
+      const response = await request(url, {});
+      text = await response.text().catch((error) => {
+        throw new Broken(reason(error), { cause: error });
+      });
     } catch (error) {
       if (!(error instanceof Missing)) throw error;
     }

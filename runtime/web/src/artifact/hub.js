@@ -12,13 +12,25 @@ const REPO_ID = /^(?!.*(--|\.\.))(?!.*\.git$)\w([\w.-]*\w)?\/\w([\w.-]{0,94}\w)?
  * @param {string} [revision] Branch, tag or commit.
  * @param {string} [hub] Its address.
  * @returns {string}
- * @throws {InputError} If `id` is not of that form.
+ * @throws {InputError} If one of them is not of that form.
  */
 export function hubUrl(id, revision = "main", hub = "https://huggingface.co") {
-  if (typeof id !== "string" || !REPO_ID.test(id)) {
-    throw new InputError(
-      `${show(id)} is neither a folder (a URL, or a path that starts with "./" or "/") nor a hub id (owner/name).`,
-    );
+  if (typeof id !== "string" || !REPO_ID.test(id)) throw noSource(id);
+  if (typeof revision !== "string" || ["", ".", ".."].includes(revision) || /\p{Surrogate}/u.test(revision)) {
+    throw new InputError(`revision is ${show(revision)}; give a branch, a tag or a commit.`);
   }
-  return `${hub}/${id}/resolve/${encodeURIComponent(revision)}/`;
+  if (typeof hub !== "string" || !/^https?:/.test(hub) || !URL.canParse(hub)) {
+    throw new InputError(`hub is ${show(hub)}; give its address, such as "https://huggingface.co".`);
+  }
+  return `${hub.replace(/\/+$/, "")}/${id}/resolve/${encodeURIComponent(revision)}/`;
+}
+
+/**
+ * What is said about a source that is no artifact's place.
+ * @param {unknown} source
+ */
+export function noSource(source) {
+  return new InputError(
+    `${show(source)} is neither a folder (a URL, or a path that starts with "./" or "/") nor a hub id (owner/name).`,
+  );
 }

@@ -1,12 +1,19 @@
 /**
  * `reranker.json`: everything a scorer needs to know about an artifact that the graphs do not carry.
  */
-import { ArtifactError } from "../errors.js";
+import { ArtifactError, reason, show } from "../errors.js";
 import { FORMAT } from "./contract.js";
 import { checkShape, SchemaError } from "./schema.js";
 
 /** @typedef {import("./contract.js").Manifest} Manifest */
 /** @typedef {import("./contract.js").Variant} Variant */
+
+// What a URL does not keep in its path as it is: it decodes percent signs, ends the path at ? and #, and drops tabs,
+// line ends, and spaces around it.
+const UNSAFE = /[\\:%?#\s\p{Cc}]/u;
+// More tokens, numbers or layers than any model has; lists of a hostile manifest's length would end the process.
+const MOST = 2 ** 20;
+const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
  * @param {string} text The text of reranker.json.
@@ -19,10 +26,10 @@ export function readManifest(text, place) {
   try {
     data = JSON.parse(text);
   } catch (error) {
-    throw new ArtifactError(`${place} is no JSON; export the artifact again.`, { cause: error });
+    throw new ArtifactError(`${place} cannot be read (${reason(error)}); export the artifact again.`, { cause: error });
   }
   if (Number.isInteger(data?.format) && data.format !== FORMAT) {
-    const remedy = data.format > FORMAT ? "upgrade the package onnxrank" : "export the artifact again";
+    const remedy = data.format > FORMAT ? "upgrade onnxrank" : "export the artifact again";
     throw new ArtifactError(`${place} has format ${data.format}, and this onnxrank reads format ${FORMAT}: ${remedy}.`);
   }
   try {
@@ -53,10 +60,19 @@ function check({ scoring, variants, files }, place) {
   if ((scoring.prompt === null) === (scoring.texts === null)) {
     throw new ArtifactError(`${place} must have either a prompt or texts under \`scoring\`; ${again}`);
   }
-  for (const name of Object.keys(files)) {
-    // A URL decodes percent signs, and ends its path at ? and #.
-    if (name === "" || name.startsWith("/") || /[\\:%?#]/.test(name) || name.split("/").includes("..")) {
-      throw new ArtifactError(`${place} names "${name}", a path outside its folder; do not use this artifact.`);
+  for (const [name, count] of Object.entries(countsOf(scoring))) {
+    if (count !== undefined && (count < 1 || count > MOST)) {
+      throw new ArtifactError(`${place} gives ${name} as ${count}, and a model has 1 to ${MOST}; ${again}`);
+    }
+  }
+  for (const [name, { sha256, bytes }] of Object.entries(files)) {
+    if (UNSAFE.test(name) || name.split("/").some((part) => ["", ".", ".."].includes(part))) {
+      throw new ArtifactError(`${place} names ${show(name)}, a path outside its folder; do not use this artifact.`);
+    }
+    if (!SHA256.test(sha256) || bytes < 0) {
+      throw new ArtifactError(
+        `${place} lists "${name}" with ${bytes} bytes and the sha256 ${show(sha256)}, which no file has; ${again}`,
+      );
     }
   }
   if (!Object.keys(variants).length) throw new ArtifactError(`${place} lists no variant; ${again}`);
@@ -73,6 +89,19 @@ function check({ scoring, variants, files }, place) {
       );
     }
   }
+}
+
+/** @param {import("./contract.js").Scoring} scoring */
+function countsOf({ max_length, texts, late_interaction, kv_cache }) {
+  return {
+    "scoring.max_length": max_length,
+    "scoring.texts.query.max_length": texts?.query.max_length,
+    "scoring.texts.document.max_length": texts?.document.max_length,
+    "scoring.late_interaction.dim": late_interaction?.dim,
+    "scoring.kv_cache.layers": kv_cache?.layers,
+    "scoring.kv_cache.heads": kv_cache?.heads,
+    "scoring.kv_cache.head_dim": kv_cache?.head_dim,
+  };
 }
 
 /** @param {Variant} variant */

@@ -1,16 +1,16 @@
 /**
  * An artifact's files in Node: read in place, or downloaded once into a cache folder.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ArtifactError, InputError } from "../errors.js";
+import { ArtifactError, HubError, InputError, reason, show } from "../errors.js";
 import { MANIFEST } from "./contract.js";
 import { download, downloadText } from "./download.js";
-import { hubUrl } from "./hub.js";
+import { hubUrl, noSource } from "./hub.js";
 
 /** @typedef {import("./files.js").FileToFetch} FileToFetch */
 /** @typedef {import("./files.js").Files<import("./files.js").Graph>} Files */
@@ -22,14 +22,25 @@ import { hubUrl } from "./hub.js";
  * @throws {InputError}
  */
 export async function nodeFiles(source, { revision, hub, cache_dir = join(homedir(), ".cache", "onnxrank") }) {
-  const path = source.startsWith("file:") ? fileURLToPath(source) : source;
+  if (typeof source !== "string") throw noSource(source);
+  const path = source.startsWith("file:") ? pathOf(source) : source;
   if ((await stat(path).catch(() => undefined))?.isDirectory()) {
     if (revision === undefined) return folder(path);
-    throw new InputError(`revision "${revision}" is for hub ids, but ${path} is a folder; leave it out.`);
+    throw new InputError(`revision ${show(revision)} is for hub ids, but ${path} is a folder; leave it out.`);
   }
   const remote = /^https?:/.test(source);
+  if (remote && !URL.canParse(source)) throw noSource(source);
   const base = remote ? source.replace(/\/?$/, "/") : hubUrl(source, revision, hub);
   return downloaded(remote ? base : source, base, cache_dir);
+}
+
+/** @param {string} url */
+function pathOf(url) {
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    throw new InputError(`${url} names no path here (${reason(error)}); give a folder.`, { cause: error });
+  }
 }
 
 /**
@@ -70,13 +81,10 @@ function downloaded(place, base, cacheDir) {
    */
   const cached = async (file, progress = () => undefined) => {
     const path = join(folder, file.name);
-    if (await check(path, file).then(() => true, () => false)) progress(file.name, file.bytes);
+    if (await holds(path, file)) progress(file.name, file.bytes);
     else {
-      await mkdir(dirname(path), { recursive: true });
-      const bytes = await download(new URL(file.name, base).href, file, (loaded) => progress(file.name, loaded));
-      // The file appears in one rename, so that another process never finds half of it.
-      await writeFile(`${path}.${process.pid}`, bytes);
-      await rename(`${path}.${process.pid}`, path);
+      const found = await download(new URL(file.name, base).href, file, (loaded) => progress(file.name, loaded));
+      await keep(path, found, file);
     }
     return path;
   };
@@ -94,6 +102,29 @@ function downloaded(place, base, cacheDir) {
 }
 
 /**
+ * Put a file into the cache folder. It appears in one rename, so that no other load, in this process or another, finds
+ * half of it.
+ * @param {string} path
+ * @param {import("./download.js").Download} download
+ * @param {FileToFetch} file
+ */
+async function keep(path, { bytes, hashed }, file) {
+  const temporary = `${path}.${randomUUID()}`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, bytes);
+    if (!hashed) await check(temporary, file);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    if (error instanceof ArtifactError) throw error;
+    // Windows replaces no file that is open; another load has then put the same file there.
+    if (await holds(path, file)) return;
+    throw new HubError(`${path} cannot be written (${reason(error)}); make room, or give another cache_dir.`, { cause: error });
+  }
+}
+
+/**
  * @param {import("./files.js").GraphFiles} files
  * @param {(file: FileToFetch) => Promise<string>} pathOf
  * @returns {Promise<import("./files.js").Graph>}
@@ -106,6 +137,15 @@ async function graphOf({ model, data, requantize }, pathOf) {
   if (!requantize) return graph;
   const weights = paths.map(async (path) => ({ path: basename(path), data: await readFile(path) }));
   return { ...graph, data: await Promise.all(weights) };
+}
+
+/**
+ * @param {string} path
+ * @param {FileToFetch} file
+ * @returns {Promise<boolean>} Whether the file is there, and is the one that was exported.
+ */
+function holds(path, file) {
+  return check(path, file).then(() => true, () => false);
 }
 
 /**

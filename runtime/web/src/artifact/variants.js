@@ -1,7 +1,7 @@
 /**
  * Which of an artifact's variants and graphs a device runs, and whether it fits there.
  */
-import { ArtifactError, BackendError, InputError } from "../errors.js";
+import { ArtifactError, BackendError, InputError, show } from "../errors.js";
 import { PRECISIONS, PREFERRED } from "./contract.js";
 import { file } from "./files.js";
 
@@ -30,11 +30,11 @@ const REQUANTIZED_MEMORY = 5;
  */
 export function chooseVariant(manifest, dtype, target) {
   if (dtype !== undefined) {
-    const name = variantCalled(dtype);
+    const name = typeof dtype === "string" ? variantCalled(dtype) : show(dtype);
     const names = Object.keys(manifest.variants);
     if (!names.includes(name)) {
       throw new ArtifactError(
-        `${manifest.name} has no dtype "${dtype}", only ${names.join(", ")}; name one of these, or export it with ` +
+        `${manifest.name} has no dtype ${show(dtype)}, only ${names.join(", ")}; name one of these, or export it with ` +
           `\`export-model ... --variant ${name}\`.`,
       );
     }
@@ -45,7 +45,9 @@ export function chooseVariant(manifest, dtype, target) {
   const present = PREFERRED[target.device].filter((name) => name in manifest.variants);
   const problems = present.map((name) => obstacle(manifest, name, target));
   const usable = present.find((_, i) => problems[i] === undefined);
-  if (usable === undefined) throw new BackendError(problems[0] ?? `${manifest.name} has no known variant; export it again.`);
+  if (usable === undefined) {
+    throw new BackendError(problems[0] ?? `${manifest.name} has no variant that this onnxrank knows; upgrade onnxrank.`);
+  }
   return usable;
 }
 
@@ -143,11 +145,11 @@ function obstacle(manifest, name, { device, float16, browser }) {
 function choice(name, value, choices) {
   if (value === undefined) return 0;
   if (choices === undefined) {
-    throw new InputError(`${name} is ${value}, and this model has one exit and one width; leave it out.`);
+    throw new InputError(`${name} is ${show(value)}, and this model has one exit and one width; leave it out.`);
   }
   const index = choices.indexOf(value);
   if (index < 0) {
-    throw new InputError(`${name} is ${value}, and this artifact has ${choices.join(", ")}; give one of these.`);
+    throw new InputError(`${name} is ${show(value)}, and this artifact has ${choices.join(", ")}; give one of these.`);
   }
   return index;
 }

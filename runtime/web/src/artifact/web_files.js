@@ -1,10 +1,10 @@
 /**
  * An artifact's files in a browser: downloaded, checked, and cached under their hash.
  */
-import { InputError } from "../errors.js";
+import { InputError, show } from "../errors.js";
 import { MANIFEST } from "./contract.js";
 import { download, downloadText } from "./download.js";
-import { hubUrl } from "./hub.js";
+import { hubUrl, noSource } from "./hub.js";
 
 /** @typedef {import("./files.js").FileToFetch} FileToFetch */
 /** @typedef {import("./files.js").Graph} Graph */
@@ -24,6 +24,7 @@ const PIECE = 2 ** 20;
  * @throws {InputError}
  */
 export async function webFiles(source, { revision, hub }) {
+  if (typeof source !== "string") throw noSource(source);
   const base = isUrl(source) ? folderUrl(source, revision) : hubUrl(source, revision, hub);
   /** @param {string} name */
   const url = (name) => new URL(name, base).href;
@@ -65,7 +66,7 @@ function baseName(name) {
 
 /** @param {string} source */
 function isUrl(source) {
-  return /^(\.{0,2}\/|[a-z][a-z+.-]*:)/i.test(source);
+  return /^(\.{0,2}\/|[a-z][a-z+.-]*:\/\/)/i.test(source);
 }
 
 /**
@@ -74,14 +75,19 @@ function isUrl(source) {
  */
 function folderUrl(source, revision) {
   if (revision !== undefined) {
-    throw new InputError(`revision "${revision}" is for hub ids, but ${source} is a folder; leave it out.`);
+    throw new InputError(`revision ${show(revision)} is for hub ids, but ${source} is a folder; leave it out.`);
   }
   const { href, origin } = globalThis.location;
   // The address of a worker that was made from a blob is no base for relative paths.
-  return new URL(source.endsWith("/") ? source : `${source}/`, href.startsWith("blob:") ? origin : href).href;
+  const base = href.startsWith("blob:") ? origin : href;
+  const folder = source.endsWith("/") ? source : `${source}/`;
+  if (!URL.canParse(folder, base)) throw noSource(source);
+  return new URL(folder, base).href;
 }
 
 /**
+ * A file's bytes, from the cache if they are there. The hash under which a file is kept is only what a manifest claims,
+ * and manifests of one page's origin may come from anywhere: so bytes enter the cache only after they had that hash.
  * @param {RemoteFile} file
  * @param {(loaded: number) => void} progress
  */
@@ -89,15 +95,15 @@ async function fetched(file, progress) {
   // Private windows and insecure pages have no cache, or refuse to open it.
   const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
   const key = new URL(`/.onnxrank/${file.sha256}`, file.url).href;
-  const cached = await cache?.match(key);
-  if (cached) {
-    const bytes = new Uint8Array(await cached.arrayBuffer());
+  // A file that cannot be read from the cache is downloaded again.
+  const cached = await cache?.match(key).then((response) => response?.arrayBuffer()).catch(() => undefined);
+  if (cached?.byteLength === file.bytes) {
     progress(file.bytes);
-    return bytes;
+    return new Uint8Array(cached);
   }
-  const bytes = await download(file.url, file, progress);
+  const { bytes, hashed } = await download(file.url, file, progress);
   // The model scores without the cache, too: a full disk is no error.
-  await cache?.put(key, new Response(streamOf(bytes))).catch(() => undefined);
+  if (hashed) await cache?.put(key, new Response(streamOf(bytes))).catch(() => undefined);
   return bytes;
 }
 

@@ -102,12 +102,11 @@ export class Engine {
    * Each text's vectors, in input order.
    * @param {string[]} texts
    * @param {PaddedOptions & {is_query: boolean, special_tokens?: boolean}} options
-   * @returns {Promise<{vectors: Vectors[], truncated: boolean[]}>}
+   * @returns {Promise<Vectors[]>}
    */
   async encode(texts, { special_tokens = false, ...options }) {
     const { encoder, scorer } = this.#forTexts();
-    const encoded = encoder.texts(texts, options.is_query, special_tokens);
-    return { vectors: await scorer.embed(encoded, options), truncated: encoded.map((text) => text.truncated) };
+    return scorer.embed(encoder.texts(texts, options.is_query, special_tokens), options);
   }
 
   /**
@@ -117,10 +116,12 @@ export class Engine {
    * @param {PaddedOptions & {special_tokens?: boolean}} options
    * @returns {Promise<{scores: Float32Array, truncated: boolean[]}>}
    */
-  async late(query, documents, options = {}) {
-    const { vectors: [queryVectors] } = await this.encode([query], { ...options, is_query: true });
-    const { vectors, truncated } = await this.encode(documents, { ...options, is_query: false });
-    return { scores: this.#forTexts().scorer.similarities(queryVectors, vectors), truncated };
+  async late(query, documents, { special_tokens = false, ...options } = {}) {
+    const { encoder, scorer } = this.#forTexts();
+    const [queryVectors] = await this.encode([query], { ...options, special_tokens, is_query: true });
+    const encoded = encoder.texts(documents, false, special_tokens);
+    const scores = await scorer.similarities(queryVectors, encoded, options);
+    return { scores, truncated: encoded.map((text) => text.truncated) };
   }
 
   /**

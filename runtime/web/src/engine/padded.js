@@ -41,17 +41,15 @@ export async function paddedLogits(session, sequences, options) {
 }
 
 /**
- * The vectors of each sequence's tokens, `[tokens, dim]` row by row, in input order. Attention sees the first
- * `attended` tokens of a sequence.
+ * The index of each sequence and the vectors of its tokens, `[tokens, dim]` row by row, run after run. Attention sees the
+ * first `attended` tokens of a sequence.
  * @param {Session} session
  * @param {{token_ids: number[], attended: number}[]} sequences
  * @param {PaddedOptions & {pad_token_id: number}} options
- * @returns {Promise<Float32Array[]>}
+ * @returns {AsyncGenerator<[number, Float32Array]>}
  */
-export async function paddedVectors(session, sequences, options) {
+export async function* paddedVectors(session, sequences, options) {
   const { pad_token_id, batch_tokens = BATCH_TOKENS, pad_left = false } = options;
-  /** @type {Float32Array[]} */
-  const vectors = new Array(sequences.length);
   for (const rows of batchesOf(sequences, batch_tokens)) {
     const batch = pad(
       rows.map((i) => ({ token_ids: sequences[i].token_ids, second_start: Infinity, attended: sequences[i].attended })),
@@ -59,13 +57,12 @@ export async function paddedVectors(session, sequences, options) {
       pad_left,
     );
     const [{ data, dims: [, width, dim] }] = await session.run(["token_embeddings"], feedsOf(session, batch));
-    rows.forEach((i, row) => {
+    for (const [row, i] of rows.entries()) {
       const { length } = sequences[i].token_ids;
       const first = row * width + (pad_left ? width - length : 0);
-      vectors[i] = data.slice(first * dim, (first + length) * dim);
-    });
+      yield [i, data.slice(first * dim, (first + length) * dim)];
+    }
   }
-  return vectors;
 }
 
 /**

@@ -14,7 +14,8 @@ import { grouped, paddedBatches } from "./batching.js";
  */
 /** @typedef {{row: number, token_ids: number[]}} Sequence A pair's index, and its tokens behind the prefix. */
 
-// Rows x longest row of one run: smaller batches read the weights more often.
+// Rows x longest row of one run, which all threads share: smaller batches read the weights more often. Python runs
+// several batches at once, of fewer tokens each.
 const BATCH_TOKENS = 256;
 // From how many tokens on GroupQueryAttention takes a lone text. It never holds the square of the text's length, but on
 // WASM it is 6 times slower at 1,000 tokens than plain products, which hold some 0.3 GB then.

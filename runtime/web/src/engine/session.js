@@ -2,7 +2,7 @@
  * One graph on one device. Its runs wait for each other, because ONNX Runtime Web runs one at a time.
  */
 import { LOCATION } from "../artifact/contract.js";
-import { BackendError, reason } from "../errors.js";
+import { BackendError, disposedError, reason } from "../errors.js";
 import { free, requantized } from "./requantized.js";
 
 /** @typedef {typeof import("onnxruntime-common")} Ort */
@@ -28,6 +28,7 @@ export class Session {
   #device;
   /** @type {Promise<unknown>} */
   #last = Promise.resolve();
+  #disposed = false;
 
   /**
    * @param {Ort} ort
@@ -81,6 +82,7 @@ export class Session {
    * @param {Record<string, Feed>} feeds
    * @returns {Promise<Output[]>} In the order of `outputs`.
    * @throws {BackendError} If the device fails.
+   * @throws {import("../errors.js").RerankError} If the session is disposed of before.
    */
   async run(outputs, feeds) {
     const turn = this.#last.then(() => this.#run(outputs, feeds));
@@ -88,8 +90,10 @@ export class Session {
     return turn;
   }
 
-  /** Free the device's memory. */
+  /** Free the device's memory once the run that is under way is done; those behind it fail. */
   async dispose() {
+    if (this.#disposed) return;
+    this.#disposed = true;
     await this.#last;
     await this.#session.release();
   }
@@ -99,6 +103,7 @@ export class Session {
    * @param {Record<string, Feed>} feeds
    */
   async #run(outputs, feeds) {
+    if (this.#disposed) throw disposedError();
     try {
       const tensors = Object.entries(feeds).map(([name, feed]) => [name, this.#tensor(feed)]);
       const results = await this.#session.run(Object.fromEntries(tensors), outputs);

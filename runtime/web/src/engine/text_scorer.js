@@ -6,6 +6,7 @@ import { paddedVectors } from "./padded.js";
 
 /** @typedef {import("./maxsim.js").Vectors} Vectors */
 /** @typedef {import("./padded.js").PaddedOptions} PaddedOptions */
+/** @typedef {import("../text/prompt.js").EncodedText} EncodedText */
 
 export class TextScorer {
   #session;
@@ -27,24 +28,42 @@ export class TextScorer {
 
   /**
    * Each text's vectors, in input order; of documents, tokens on the skip list have none.
-   * @param {import("../text/prompt.js").EncodedText[]} texts
+   * @param {EncodedText[]} texts
    * @param {PaddedOptions & {is_query: boolean}} options
    * @returns {Promise<Vectors[]>}
    */
   async embed(texts, { is_query, ...options }) {
-    const rows = await paddedVectors(this.#session, texts, { ...options, pad_token_id: this.#padTokenId });
-    return rows.map((data, i) => ({
-      data: is_query ? data : this.#withoutSkipped(data, texts[i].token_ids),
-      dim: this.#dim,
-    }));
+    /** @type {Vectors[]} */
+    const vectors = new Array(texts.length);
+    for await (const [i, data] of this.#run(texts, options)) {
+      vectors[i] = { dim: this.#dim, data: is_query ? data : this.#withoutSkipped(data, texts[i].token_ids) };
+    }
+    return vectors;
   }
 
   /**
+   * The similarity of a query with each document. Documents are scored run after run, so that memory holds the vectors of
+   * one run, however many documents there are.
    * @param {Vectors} query
-   * @param {Vectors[]} documents
+   * @param {EncodedText[]} documents
+   * @param {PaddedOptions} options
+   * @returns {Promise<Float32Array>} In input order.
    */
-  similarities(query, documents) {
-    return maxsim(query, documents);
+  async similarities(query, documents, options) {
+    const scores = new Float32Array(documents.length);
+    for await (const [i, data] of this.#run(documents, options)) {
+      const document = { dim: this.#dim, data: this.#withoutSkipped(data, documents[i].token_ids) };
+      [scores[i]] = maxsim(query, [document]);
+    }
+    return scores;
+  }
+
+  /**
+   * @param {EncodedText[]} texts
+   * @param {PaddedOptions} options
+   */
+  #run(texts, options) {
+    return paddedVectors(this.#session, texts, { ...options, pad_token_id: this.#padTokenId });
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * Which devices a browser offers, best first, and why it does not offer others.
  */
-import { BackendError, InputError, reason } from "../errors.js";
+import { BackendError, InputError, reason, show } from "../errors.js";
 
 /** @typedef {import("./device.js").Attempt} Attempt */
 
@@ -15,7 +15,7 @@ const SUBGROUPS = ["subgroups", "subgroup-size-control"];
  */
 export async function webDevices(wanted) {
   if (![undefined, "auto", "webgpu", "wasm"].includes(wanted)) {
-    throw new InputError(`device is "${wanted}"; in a browser give "webgpu" or "wasm", or leave it out.`);
+    throw new InputError(`device is ${show(wanted)}; in a browser give "webgpu" or "wasm", or leave it out.`);
   }
   /** @type {Attempt} */
   const wasm = { device: "wasm", float16: false, browser: true, hidden_features: [] };

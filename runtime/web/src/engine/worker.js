@@ -26,6 +26,11 @@ globalThis.addEventListener("message", async ({ data }) => {
   }
 });
 
+globalThis.addEventListener("messageerror", () => {
+  // The page learns of errors that nothing catches.
+  throw new Error("a message to it cannot be read");
+});
+
 /** @param {Start} message */
 async function start({ device, hidden_features, setup, graph, modules }) {
   hideFeatures(hidden_features);

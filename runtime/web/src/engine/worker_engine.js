@@ -2,7 +2,7 @@
  * The page's side of an engine in a worker. Every attempt on a device gets its own worker, because ONNX Runtime Web makes
  * no other session in a worker or page where one failed.
  */
-import { BackendError, errorFromData } from "../errors.js";
+import { BackendError, disposedError, errorFromData } from "../errors.js";
 
 /** @typedef {import("./engine.js").RunningEngine} RunningEngine */
 /** @typedef {import("./worker.js").Modules} Modules */
@@ -22,6 +22,8 @@ export async function startWorker({ device, hidden_features }, setup, graph, mod
   /** @type {Map<number, Waiting>} */
   const waiting = new Map();
   let calls = 0;
+  /** Why the worker answers no more. @type {Error | undefined} */
+  let end;
 
   worker.addEventListener("message", ({ data }) => {
     if (data.progress) return progress(.../** @type {[string, number]} */ (data.progress));
@@ -32,13 +34,20 @@ export async function startWorker({ device, hidden_features }, setup, graph, mod
   });
   worker.addEventListener("error", (event) => {
     event.preventDefault();
-    stop(`the worker of ${device} broke down (${event.message || "its script cannot be loaded"}); reload the page.`);
+    stop(broken(event.message || "its script cannot be loaded"));
   });
+  worker.addEventListener("messageerror", () => stop(broken("a message from it cannot be read")));
 
-  /** @param {string} message */
-  function stop(message) {
+  /** @param {string} why */
+  function broken(why) {
+    return new BackendError(`the worker of ${device} broke down (${why}); open the model again.`);
+  }
+
+  /** @param {Error} error What calls get from now on, those that wait included. */
+  function stop(error) {
+    end ??= error;
     worker.terminate();
-    for (const call of waiting.values()) call.reject(new BackendError(message));
+    for (const call of waiting.values()) call.reject(end);
     waiting.clear();
   }
 
@@ -48,10 +57,11 @@ export async function startWorker({ device, hidden_features }, setup, graph, mod
    * @returns {Promise<any>}
    */
   function call(method, ...args) {
-    const id = calls++;
     return new Promise((resolve, reject) => {
-      waiting.set(id, { resolve, reject });
+      if (end) throw end;
+      const id = calls++;
       worker.postMessage({ id, method, args });
+      waiting.set(id, { resolve, reject });
     });
   }
 
@@ -67,7 +77,7 @@ export async function startWorker({ device, hidden_features }, setup, graph, mod
     late: (...args) => call("late", ...args),
     goldenTokens: (...args) => call("goldenTokens", ...args),
     goldenLogits: (...args) => call("goldenLogits", ...args),
-    dispose: async () => stop("this model was disposed of while it was scoring."),
+    dispose: async () => stop(disposedError()),
   };
 }
 

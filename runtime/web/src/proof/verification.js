@@ -14,11 +14,12 @@ import { compare } from "./parity.js";
  * @param {GoldenPair[]} pairs
  * @param {number} column Of the pairs' logits.
  * @returns {Promise<DeviceParity>}
- * @throws {ArtifactError} If the tokenizer gives other ids than the reference's.
+ * @throws {ArtifactError} If the tokenizer gives other ids than the reference's, or no pair has logits.
  */
 export async function verify(engine, scoring, pairs, column) {
   checkTokens(pairs, await engine.goldenTokens(pairs.map(textsOf)));
   const scored = pairs.filter((pair) => pair.logits !== null);
+  if (!scored.length) throw new ArtifactError("no pair has logits to compare with; export the artifact again.");
   const expected = scored.map((pair) => /** @type {number[]} */ (pair.logits)[column]);
   const actual = await engine.goldenLogits(scored.map(textsOf));
   return compare(scored, expected, actual, (x) => activate(x, scoring.activation, scoring.logit_scale));
@@ -33,8 +34,8 @@ export async function verify(engine, scoring, pairs, column) {
 export function checkParity({ max_logit_difference, worst_tokens }, allowed, subject) {
   if (max_logit_difference <= allowed) return;
   throw new ParityError(
-    `${subject} strays: its logits are off by up to ${max_logit_difference.toPrecision(3)}, most at ${worst_tokens} ` +
-      `tokens, and ${allowed.toPrecision(3)} is allowed; take another device or dtype.`,
+    `${subject} scores wrongly: its logits are off by up to ${max_logit_difference.toPrecision(3)}, most for a pair of ` +
+      `${worst_tokens} tokens, and ${allowed.toPrecision(3)} is allowed; take another device or dtype.`,
   );
 }
 

@@ -15,7 +15,8 @@ import { InputError, show } from "../errors.js";
  */
 export function textsOf(documents, template, place) {
   if (!Array.isArray(documents)) throw new InputError(`${place} is ${show(documents)}; give a list of texts.`);
-  return documents.map((document, i) => {
+  // Unlike map(), this visits the holes of a list, too.
+  return Array.from(documents, (document, i) => {
     const at = `${place}[${i}]`;
     return checkText(typeof document === "object" && document !== null ? fill(document, template, at) : document, at);
   });

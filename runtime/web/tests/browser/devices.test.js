@@ -33,7 +33,7 @@ for (const dtype of ["fp32", "q4"]) {
     const found = await load(page, { device: "webgpu", dtype });
     const wasm = await load(page, { device: "wasm", dtype });
     await page.close();
-    assert.match(found.notes[0], /^webgpu is not used: .* on webgpu strays: its logits are off by up to [\d.]+, most at \d+ tokens/);
+    assert.match(found.notes[0], /^webgpu is not used: .* on webgpu scores wrongly: its logits are off by up to [\d.]+, most for a pair of \d+ tokens/);
     assert.deepEqual([found.device, found.notes.length], ["webgpu", 1]);
     assert.ok(Math.abs(found.score - wasm.score) < 5e-3);
   });
@@ -50,7 +50,7 @@ test("where a GPU stays wrong, the processor scores", async () => {
   await page.close();
   assert.equal(found.device, "wasm");
   assert.equal(found.notes.length, 2);
-  assert.match(found.notes[1], /^webgpu without subgroups, subgroup-size-control is not used: .*strays/);
+  assert.match(found.notes[1], /^webgpu without subgroups, subgroup-size-control is not used: .* scores wrongly/);
 });
 
 test("a GPU computed by the processor is not chosen by itself", async () => {
@@ -106,6 +106,66 @@ test("a file altered on the server is refused, and a second load comes from the 
   await page.route("**/*.onnx*", (route) => route.abort());
   assert.equal((await load(page, { device: "wasm", dtype: "q4" })).device, "wasm");
   await page.close();
+});
+
+for (const hashed of [true, false]) {
+  test(`files that ${hashed ? "are" : "cannot be"} hashed do not enter the cache under another's hash`, async () => {
+    const page = await open();
+    if (!hashed) {
+      await page.route("**/src/artifact/download.js", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: (await response.text()).replace("LARGEST_HASHED = 2 ** 29", "LARGEST_HASHED = 0") });
+      });
+    }
+    // Another artifact of the same origin, which claims the demo's hashes for files of its own. Its tokenizer, which the
+    // page loads, differs in a line end; its weights, which the worker loads, in a bit.
+    await page.route("**/hostile/**", async (route) => {
+      const url = route.request().url().replace("hostile", "demo");
+      const response = await route.fetch({ url });
+      const body = await response.body();
+      if (url.endsWith("tokenizer.json")) body[body.indexOf("\n")] = 32;
+      if (url.endsWith("_data")) body[100] ^= 1;
+      await route.fulfill({ response, body });
+    });
+    await load(page, { device: "wasm", dtype: "q4" }, "/artifacts/hostile");
+    const { score } = await load(page, { device: "wasm", dtype: "q4" }, "/artifacts/demo");
+    const kept = await page.evaluate(async () => {
+      const cache = await caches.open("onnxrank");
+      return Promise.all(
+        (await cache.keys()).map(async (request) => {
+          const body = await (await cache.match(request))?.arrayBuffer();
+          const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body ?? new ArrayBuffer(0)));
+          const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+          return request.url.endsWith(`/.onnxrank/${hex}`);
+        }),
+      );
+    });
+    await page.close();
+    assert.deepEqual(kept, hashed ? new Array(5).fill(true) : []);
+    assert.ok(score > 0 && score < 1);
+  });
+}
+
+test("where a worker breaks down, the calls that wait and those that come later end", async () => {
+  const page = await open();
+  await page.route("**/src/engine/worker.js", async (route) => {
+    const response = await route.fetch();
+    const broken = 'if (method === "score") setTimeout(() => { throw new Error("out of luck"); }); if (method === "score") return;';
+    await route.fulfill({ response, body: (await response.text()).replace("  try {\n", `  ${broken}\n  try {\n`) });
+  });
+  const errors = await page.evaluate(async () => {
+    const { Reranker } = await import("onnxrank");
+    const model = await Reranker.from_pretrained("/artifacts/demo", { device: "wasm", dtype: "q4" });
+    const late = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(() => resolve("late"), ms));
+    const call = () => Promise.race([model.rank("sort", ["numpy.sort"]).then(() => "scored", String), late(5000)]);
+    const waiting = await Promise.all([call(), call()]);
+    // Both of its errors have arrived by then.
+    await late(500);
+    return [...waiting, await call()];
+  });
+  await page.close();
+  const message = "BackendError: the worker of wasm broke down (Uncaught Error: out of luck); open the model again.";
+  assert.deepEqual(errors, new Array(3).fill(message));
 });
 
 test("in a worker of the page's own", async () => {

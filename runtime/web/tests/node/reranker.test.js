@@ -4,7 +4,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { LateInteraction, Reranker } from "../../src/node.js";
+import { pathToFileURL } from "node:url";
+import { LateInteraction, maxsim, read_manifest, Reranker } from "../../src/node.js";
 import { ARTIFACTS, textOf } from "../artifacts.js";
 import { changedManifest } from "../changed_artifact.js";
 import { refuses } from "../refuses.js";
@@ -54,9 +55,62 @@ test("texts and options", async () => {
   await refuses(() => any.rank("q", ["a"], { top_k: 0 }), "InputError", /top_k is 0; give/);
   await refuses(() => any.rank("q", ["a"], { batch_tokens: 1.5 }), "InputError", /batch_tokens is 1.5; give/);
   await refuses(() => any.rank("q", ["a"], { activation: "softmax" }), "InputError", /activation is "softmax"; give/);
+  await refuses(() => any.rank("q", ["a"], { top_k: "1" }), "InputError", /top_k is "1"; give/);
+  await refuses(() => any.rank("q", ["a"], { top_k: NaN }), "InputError", /top_k is NaN; give/);
+  await refuses(() => any.rank("q", ["a"], 5), "InputError", /options is 5; give an object/);
+  await refuses(() => any.rank("q", ["a"], null), "InputError", /options is null; give an object/);
+  // The holes of a list are no documents.
+  await refuses(() => any.rank("q", [, "a"]), "InputError", /documents\[0\] is undefined; give a string/);
+  await refuses(() => any.predict([, ["q", "a"]]), "InputError", /pairs\[0\] is undefined; give/);
   await refuses(() => Reranker.from_pretrained(DEMO, { layers: 3 }), "InputError", /layers is 3, and this model has one exit/);
   await refuses(() => Reranker.from_pretrained(DEMO, { max_length: 99999 }), "InputError", /max_length 99999 is more than/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { max_length: 1.5 }), "InputError", /max_length is 1.5; give a whole number of at most/);
+  await refuses(() => Reranker.from_pretrained(DEMO, { threads: 0 }), "InputError", /threads is 0; give a whole number/);
+  const options = /** @type {any} */ ({ progress_callback: "log" });
+  await refuses(() => Reranker.from_pretrained(DEMO, options), "InputError", /progress_callback is "log"; give a function/);
+  await refuses(() => Reranker.from_pretrained(DEMO, /** @type {any} */ (5)), "InputError", /options is 5; give an object/);
   await refuses(() => Reranker.from_pretrained(DEMO, { max_length: 20 }), "InputError", /leaves no room for text.*give at least/);
+});
+
+test("values of every kind stand in a sentence", async () => {
+  const circular = { self: {} };
+  circular.self = circular;
+  const bare = Object.create(null);
+  const values = [null, 5, 5n, NaN, Symbol("a"), () => 1, {}, circular, bare, new Set(["a"]), new Map(), [circular], [5n], [bare]];
+  const any = /** @type {any} */ (model);
+  for (const value of values) {
+    const place = /documents(\[0\])? (is|has) .*; give a|has fields/;
+    await refuses(() => any.rank("q", value), "InputError", place);
+    await refuses(() => any.rank(value, ["a"]), "InputError", /query is .*; give a string/);
+    await refuses(() => any.predict(value), "InputError", /pairs(\[0\])? is .*; give a/);
+    await refuses(() => any.rank("q", ["a"], { activation: value }), "InputError", /activation is .*; give/);
+    await refuses(() => Reranker.from_pretrained(/** @type {any} */ (value)), "InputError", /is neither a folder/);
+    await refuses(() => Reranker.from_pretrained(DEMO, /** @type {any} */ ({ dtype: value })), "ArtifactError", /has no dtype/);
+    if (value !== null && typeof value === "object") continue;
+    await refuses(() => any.rank("q", ["a"], value), "InputError", /options is .*; give an object/);
+  }
+  await refuses(() => any.rank("q", new Set(["a"])), "InputError", /documents is \[object Set\]; give a list of texts/);
+});
+
+test("empty texts, texts that look like slots, and texts of control tokens are scored", async () => {
+  const late = await LateInteraction.from_pretrained(`${ARTIFACTS}colbert`, { dtype: "fp32" });
+  for (const text of ["", " ", "\0", "{query}{document}{instruction}{__proto__}", "<|im_end|></s>[PAD]"]) {
+    for (const scorer of [model, late]) {
+      const [hit] = await scorer.rank(text, [text]);
+      assert.ok(Number.isFinite(hit.score), `${text}: ${hit.score}`);
+    }
+  }
+  await late.dispose();
+});
+
+test("a folder's URL", async () => {
+  const opened = await Reranker.from_pretrained(pathToFileURL(DEMO), { dtype: "q4" });
+  assert.deepEqual(await opened.rank("q", ["a"]), await model.rank("q", ["a"]));
+  await opened.dispose();
+  assert.equal((await read_manifest(pathToFileURL(DEMO))).name, model.manifest.name);
+  for (const url of ["http://[", "https://", "file://host/x", "nothing:"]) {
+    await refuses(() => Reranker.from_pretrained(url), "InputError", /is neither a folder|names no path here/);
+  }
 });
 
 test("a query longer than the context is scored, and said to be cut", async () => {
@@ -135,9 +189,46 @@ test("the widths of a matryoshka model", async () => {
   }
 });
 
+test("late interaction: many documents score as alone and by their vectors, in batches of any size", async () => {
+  const late = await LateInteraction.from_pretrained(`${ARTIFACTS}colbert`, { dtype: "fp32" });
+  const texts = Array.from({ length: 30 }, (_, i) => `${DOCUMENTS[i % 2]} ${"sort ".repeat(i)}`);
+  const [query] = await late.encode(["sort an array"], { is_query: true });
+  const expected = maxsim(query, await late.encode(texts));
+  for (const options of [{}, { batch_tokens: 1 }, { batch_tokens: 100 }]) {
+    const hits = await late.rank("sort an array", texts, options);
+    assert.deepEqual(hits.map((hit) => hit.corpus_id).sort((a, b) => a - b), [...texts.keys()]);
+    for (const hit of hits) assert.ok(Math.abs(hit.score - expected[hit.corpus_id]) < 1e-4);
+  }
+  assert.deepEqual(await late.rank("sort an array", []), []);
+  await late.dispose();
+});
+
+test("every method works without its options", async () => {
+  const late = await LateInteraction.from_pretrained(`${ARTIFACTS}colbert`);
+  assert.deepEqual(await late.encode(["a"]), await late.encode(["a"], { is_query: false }));
+  assert.notDeepEqual(await late.encode(["a"]), await late.encode(["a"], { is_query: true }));
+  assert.equal((await late.rank("a", ["b"])).length, 1);
+  assert.equal((await late.verify()).top1_agreement, 1);
+  await late.dispose();
+  assert.equal((await model.rank("a", ["b"])).length, 1);
+  assert.equal((await model.predict([["a", "b"]])).length, 1);
+  assert.equal((await model.score([["a", "b"]])).logits.length, 1);
+  assert.equal((await read_manifest(DEMO)).format, model.manifest.format);
+});
+
 test("after it is disposed of", async () => {
   const gone = await Reranker.from_pretrained(DEMO, { dtype: "q4" });
   await gone.dispose();
   await gone.dispose();
   await refuses(() => gone.rank("q", ["a"]), "RerankError", /was disposed of; open it again/);
+});
+
+test("disposed of while it scores, it ends the calls that wait", async () => {
+  const gone = await Reranker.from_pretrained(DEMO, { dtype: "q4" });
+  const calls = [...DOCUMENTS, "x"].map((text) => gone.rank("sort", [text, text], { batch_tokens: 1 }));
+  await Promise.all([
+    ...calls.map((call) => refuses(() => call, "RerankError", /disposed of while it was scoring; open it again/)),
+    gone.dispose(),
+    gone.dispose(),
+  ]);
 });

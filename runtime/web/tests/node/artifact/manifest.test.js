@@ -24,12 +24,22 @@ test("another format, a damaged and a hostile manifest", async () => {
   await refuses(() => Reranker.from_pretrained(exits), "ArtifactError", /variant "q4" has graphs for other exits/);
   const elsewhere = changedManifest((manifest) => (manifest.variants.q4.padded = "elsewhere.onnx"));
   await refuses(() => Reranker.from_pretrained(elsewhere), "ArtifactError", /names "elsewhere.onnx", which `files` does not list/);
-  for (const path of ["../secret", "/etc/passwd", "a/../../b", "c:\\x", "%2e%2e/x"]) {
+  const unsafe = ["../secret", "/etc/passwd", "a/../../b", "c:\\x", "%2e%2e/x", "", ".", "a/", "a//b", "https://a/b"];
+  // URLs drop these characters.
+  for (const path of [...unsafe, ".\t./secret", "\t//a/b", " /secret", "a\0"]) {
     const hostile = changedManifest((manifest) => (manifest.files[path] = manifest.files["golden.json"]));
     await refuses(() => Reranker.from_pretrained(hostile), "ArtifactError", /a path outside its folder; do not use/);
   }
+  for (const entry of [{ sha256: "../0" }, { sha256: "A".repeat(64) }, { sha256: "" }, { bytes: -1 }]) {
+    const claim = changedManifest((manifest) => Object.assign(manifest.files["golden.json"], entry));
+    await refuses(() => Reranker.from_pretrained(claim), "ArtifactError", /lists "golden.json" with -?\d+ bytes and the sha256 ".*, which no file has/);
+  }
+  for (const count of [0, -1, 1e9]) {
+    const long = changedManifest((manifest) => (manifest.scoring.kv_cache.layers = count));
+    await refuses(() => Reranker.from_pretrained(long), "ArtifactError", /gives scoring.kv_cache.layers as .*, and a model has 1 to 1048576/);
+  }
   const text = changed("reranker.json", () => "<!doctype html>");
-  await refuses(() => Reranker.from_pretrained(text), "ArtifactError", /is no JSON/);
+  await refuses(() => Reranker.from_pretrained(text), "ArtifactError", /reranker.json cannot be read \(.*\); export/);
 });
 
 test("altered files", async () => {

@@ -28,4 +28,12 @@ test("MaxSim", () => {
   const empty = { data: new Float32Array(0), dim: 2 };
   const opposite = { data: Float32Array.of(-0.5, -1), dim: 2 };
   assert.deepEqual([...maxsim(query, [document, empty, opposite])], [1.5, -Infinity, -1.5]);
+  const wide = { data: Float32Array.of(1, 0, 0), dim: 3 };
+  assert.throws(() => maxsim(query, [document, wide]), { name: "InputError", message: /documents\[1\] has vectors of 3 numbers, and query of 2;/ });
+  for (const wrong of [undefined, null, 5, {}, { data: query.data, dim: 0 }, { data: query.data, dim: 3 }, { dim: 2 }]) {
+    const any = /** @type {any} */ (wrong);
+    assert.throws(() => maxsim(any, [document]), { name: "InputError", message: /^query is .*; give vectors from encode/ });
+    assert.throws(() => maxsim(query, [any]), { name: "InputError", message: /^documents\[0\] is .*; give vectors from encode/ });
+    assert.throws(() => maxsim(query, any), { name: "InputError", message: /^documents is .*; give a list of vectors/ });
+  }
 });

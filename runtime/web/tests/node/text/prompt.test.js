@@ -16,6 +16,24 @@ test("no text can write the placeholder of a control token", () => {
   assert.ok(control.length > 0 && control.every((/** @type {any} */ { id }) => !ids.includes(id)));
 });
 
+test("texts are stripped as Python strips them, in time that grows with their length alone", () => {
+  const prompt = { prefix_token_ids: [], template: "{text}", suffix_token_ids: [], max_length: 10 };
+  /** @type {string[]} */
+  const seen = [];
+  const tokenizer = /** @type {any} */ ({
+    encode: (/** @type {string[]} */ texts) => texts.map((text) => (seen.push(text), [1])),
+  });
+  const settings = { query: prompt, document: prompt, default_instruction: null, strip: true, lower_case: false };
+  const spaces = "\t\n\x1c\x1f\x85 \xa0\u2028\u3000";
+  // A search that starts anew at each space would take minutes.
+  const inside = `a${" ".repeat(200_000)}b`;
+  const texts = [`${spaces}a${spaces}b${spaces}`, "\ufeffa\u200b", spaces, "", inside];
+  const start = performance.now();
+  new TextEncoder(tokenizer, settings, null).texts(texts, false, false);
+  assert.deepEqual(seen, [`a${spaces}b`, "\ufeffa\u200b", "", "", inside]);
+  assert.ok(performance.now() - start < 10_000);
+});
+
 for (const name of NAMES) {
   const { scoring } = readManifest(textOf(name, "reranker.json"), name);
   const tokenizer = new TextTokenizer(textOf(name, "tokenizer.json"), Tokenizer);
