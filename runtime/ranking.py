@@ -10,9 +10,9 @@ from onnxrank.errors import InputError
 
 
 def check_top_k(top_k: int | None) -> None:
-    """Raise InputError unless top_k is None or positive."""
-    if top_k is not None and top_k < 1:
-        raise InputError(f"top_k is {top_k}; give at least 1, or leave it out to get all documents.")
+    """Raise InputError unless top_k is None or a positive integer."""
+    if top_k is not None and (not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1):
+        raise InputError(f"top_k is {top_k!r:.60}; give at least 1, or leave it out to get all documents.")
 
 
 def ranked(

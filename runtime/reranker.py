@@ -1,18 +1,20 @@
 """`Reranker`: scores (query, document) pairs with an exported artifact; its method names are CrossEncoder's."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.artifact.hub import HubAccess
 from onnxrank.artifact.manifest import Activation, Manifest, Matryoshka
 from onnxrank.artifact.opening import TOKENIZER, Artifact, open_artifact, require_opener
+from onnxrank.cross_encoder import activation_of, check_arguments
 from onnxrank.engine.activation import activate
-from onnxrank.engine.device import CPU, Device, Memory, Provider
+from onnxrank.engine.device import Device, Memory, Provider
 from onnxrank.engine.pair_scorer import PairScorer
 from onnxrank.errors import InputError
 from onnxrank.progress import progress
@@ -40,32 +42,50 @@ class Reranker:
 
     def __init__(
         self,
-        source: str | Path | Artifact,
+        source: str | Path | Artifact | None = None,
         *,
         variant: str | None = None,
         layers: int | None = None,
         dim: int | None = None,
-        providers: Sequence[Provider] = (CPU,),
+        device: str | None = None,
+        providers: Sequence[Provider] | None = None,
         threads: int | None = None,
         memory: Memory = "normal",
         revision: str | None = None,
         max_length: int | None = None,
+        token: str | bool | None = None,
+        cache_folder: str | Path | None = None,
+        local_files_only: bool = False,
+        activation_fn: object = None,
+        model_name_or_path: str | None = None,
+        **cross_encoder: Any,
     ) -> None:
         """Open an artifact; ONNX Runtime loads the weights at the first score.
 
-        source: the folder that `export-model` wrote, a hub id with such a folder's files, or an opened artifact.
+        source: the folder that `export-model` wrote, a hub id with such a folder's files, or an opened artifact;
+            `model_name_or_path` is another name for it.
         variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
         layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
-        providers: ONNX Runtime execution providers in order of preference, each a name or (name, options).
+        device: "cpu" (the default), "cuda" or "cuda:1".
+        providers: instead of device, ONNX Runtime's execution providers in order of preference, each a name or (name,
+            options).
         threads: CPU cores to use; all physical ones by default.
         memory: "normal" keeps up to two copies of the weights in memory. "low" keeps one, and scores short lists up to
             1.6 times slower on cores that share no cache. "shared" maps one copy for all processes (CPU only).
         max_length: tokens of the whole prompt; by default, and at most, the artifact's max_length.
+        revision, token, cache_folder, local_files_only: of a hub id; see huggingface_hub.
+        activation_fn: torch.nn.Sigmoid() or torch.nn.Identity(), for all calls that name no activation.
+        cross_encoder: other arguments of CrossEncoder; see `onnxrank.cross_encoder` for what each means here.
 
         Raises ArtifactError, HubError, InputError or BackendError.
         """
-        device = Device.of(providers, threads, memory)
-        artifact = open_artifact(source, revision=revision)
+        check_arguments(Reranker.__init__, cross_encoder)
+        source = source if source is not None else model_name_or_path
+        if source is None:
+            raise InputError("source is missing; give the folder that `export-model` wrote, or a hub id.")
+        runs_on = Device.of(device, providers, threads, memory)
+        access = HubAccess(token=token, cache_folder=cache_folder, local_files_only=local_files_only)
+        artifact = open_artifact(source, revision=revision, access=access)
         require_opener(artifact, "Reranker")
         self.manifest: Manifest = artifact.manifest
         self.variant, variant_ = artifact.variant(variant)
@@ -76,24 +96,39 @@ class Reranker:
         artifact.fetch(TOKENIZER)
         self._encoder = PromptEncoder(artifact.tokenizer, scoring.prompt, self.max_length)
         self._column = _column(scoring.matryoshka, layers, dim)
-        self._scorer = PairScorer(artifact, variant_, layers=layers, device=device)
+        self._scorer = PairScorer(artifact, variant_, layers=layers, device=runs_on)
+        self._activation = scoring.activation if activation_fn is None else activation_of(activation_fn)
 
     @property
     def document_template(self) -> str | None:
         """How the fields of a structured document become its text; None if this model reads plain texts only."""
         return self._prompt.document_template
 
+    def close(self) -> None:
+        """Free the weights and threads; a later call loads them again. `with` does this at the end of its block."""
+        self._scorer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Reranker({self.manifest.name!r}, variant={self.variant!r}, max_length={self.max_length})"
+
     def rank(
         self,
         query: str,
         documents: Iterable[Document],
-        *,
         top_k: int | None = None,
         return_documents: bool = False,
+        *,
         instruction: str | None = None,
         activation: Activation | None = None,
         special_tokens: bool = False,
         show_progress_bar: bool | None = None,
+        **cross_encoder: Any,
     ) -> list[dict[str, Any]]:
         """Return documents by descending score, as dicts with `corpus_id` (index into `documents`), `score`,
         `truncated` (whether its end was cut to fit) and, with `return_documents`, `text`.
@@ -102,9 +137,10 @@ class Reranker:
         tuple.
 
         Equal scores keep their input order. `top_k` larger than the list returns the whole list. The other
-        options are those of `score`.
+        options are those of `predict`.
         """
         check_top_k(top_k)
+        instruction, activation = _call(self.rank, instruction, activation, cross_encoder)
         check_text(query, "query")
         texts = self._texts(documents, "documents")
         result = self.score(
@@ -124,11 +160,16 @@ class Reranker:
         activation: Activation | None = None,
         special_tokens: bool = False,
         show_progress_bar: bool | None = None,
+        **cross_encoder: Any,
     ) -> NDArray[np.float32]:
         """Return the scores of (query, document) pairs, float32 `[len(pairs)]`, in input order.
 
-        A single pair instead of a list gives a single float32. The options are those of `score`.
+        A single pair instead of a list gives a single float32. The options are those of `score`, and CrossEncoder's:
+        `prompt` is another name for `instruction`, `activation_fn` takes torch.nn.Sigmoid() and torch.nn.Identity(),
+        `batch_size` and `convert_to_numpy` have nothing to do, and others raise InputError with what to do instead; see
+        `onnxrank.cross_encoder`.
         """
+        instruction, activation = _call(self.predict, instruction, activation, cross_encoder)
         listed: list[Any] = list_of(pairs, "pairs")
         single = len(listed) == 2 and isinstance(listed[0], str)
         scores = self.score(
@@ -182,7 +223,7 @@ class Reranker:
         scoring = self.manifest.scoring
         return Scores(
             logits=logits,
-            scores=activate(logits, activation or scoring.activation, scoring.logit_scale),
+            scores=activate(logits, activation or self._activation, scoring.logit_scale),
             truncated=truncated,
             tokens=tokens,
         )
@@ -198,10 +239,22 @@ class Reranker:
         return texts_of(documents, self._prompt.document_template, place)
 
 
+def _call(
+    method: Callable[..., Any], instruction: str | None, activation: Activation | None, given: dict[str, Any]
+) -> tuple[str | None, Activation | None]:
+    """Return instruction and activation, of which CrossEncoder has other names."""
+    instruction = given.pop("prompt", None) if instruction is None else instruction
+    function = given.pop("activation_fn", None)
+    check_arguments(method, given)
+    return instruction, activation_of(function) if activation is None and function is not None else activation
+
+
 def _limit(wanted: int | None, largest: int) -> int:
-    """Return the max_length to use. Raises InputError if it is more than the artifact was exported for."""
+    """Return the max_length to use. Raises InputError for no number of tokens, or more than the artifact's."""
     if wanted is None:
         return largest
+    if not isinstance(wanted, int) or wanted < 1:
+        raise InputError(f"max_length is {wanted!r:.60}; give a number of tokens.")
     if wanted > largest:
         raise InputError(
             f"max_length {wanted} is more than the {largest} this artifact was exported for; "

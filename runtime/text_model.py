@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from onnxrank.artifact.hub import HubAccess
 from onnxrank.artifact.manifest import Manifest
 from onnxrank.artifact.opening import TOKENIZER, Artifact, open_artifact, require_opener
-from onnxrank.engine.device import CPU, Device, Memory, Provider
+from onnxrank.engine.device import Device, Memory, Provider
 from onnxrank.engine.text_scorer import TextScorer
 from onnxrank.text.documents import list_of_texts
 from onnxrank.text.prompt import EncodedText, TextEncoder
@@ -22,24 +23,42 @@ class TextModel:
         source: str | Path | Artifact,
         *,
         variant: str | None = None,
-        providers: Sequence[Provider] = (CPU,),
+        device: str | None = None,
+        providers: Sequence[Provider] | None = None,
         threads: int | None = None,
         memory: Memory = "normal",
         revision: str | None = None,
+        token: str | bool | None = None,
+        cache_folder: str | Path | None = None,
+        local_files_only: bool = False,
     ) -> None:
         """Open an artifact; the arguments are those of `Reranker`.
 
         Raises ArtifactError, HubError, InputError or BackendError.
         """
-        device = Device.of(providers, threads, memory)
-        artifact = open_artifact(source, revision=revision)
+        runs_on = Device.of(device, providers, threads, memory)
+        access = HubAccess(token=token, cache_folder=cache_folder, local_files_only=local_files_only)
+        artifact = open_artifact(source, revision=revision, access=access)
         require_opener(artifact, self._opener)
         self.manifest: Manifest = artifact.manifest
         self.variant, files = artifact.variant(variant)
         self.identity = artifact.identity(files)
         artifact.fetch(TOKENIZER)
         self._encoder = TextEncoder.of(artifact)
-        self._scorer = TextScorer(artifact, files, device=device)
+        self._scorer = TextScorer(artifact, files, device=runs_on)
+
+    def close(self) -> None:
+        """Free the weights and threads; a later call loads them again. `with` does this at the end of its block."""
+        self._scorer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self._opener}({self.manifest.name!r}, variant={self.variant!r})"
 
     def _encode(
         self, texts: Iterable[str], is_query: bool, instruction: str | None, special_tokens: bool

@@ -4,7 +4,7 @@ import errno
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxrank.errors import HubError, OutputError
@@ -21,12 +21,24 @@ class Snapshot:
     revision: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubAccess:
+    """How the hub client downloads. token: an access token, True for the stored one, False for none. cache_folder: by
+    default HF_HUB_CACHE. local_files_only: whether to use the cache alone."""
+
+    token: str | bool | None = field(default=None, repr=False)
+    cache_folder: str | Path | None = None
+    local_files_only: bool = False
+
+
 def looks_like_repo_id(source: str) -> bool:
     """Whether `source` has the form owner/name, in characters that the hub allows."""
     return _REPO_ID.fullmatch(source) is not None
 
 
-def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str]) -> Snapshot:
+def snapshot(
+    repo_id: str, *, revision: str | None, allow_patterns: Sequence[str], access: HubAccess | None = None
+) -> Snapshot:
     """Download the files of a repository that match `allow_patterns`, or find them in the cache.
 
     Raises HubError naming the cause, OutputError when the disk is full or the cache cannot be written.
@@ -37,23 +49,32 @@ def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str
 
     if not sys.stderr.isatty():
         disable_progress_bars()
+    access = access or HubAccess()
     at = f" at revision {revision!r}" if revision else ""
     try:
-        folder = huggingface_hub.snapshot_download(repo_id, revision=revision, allow_patterns=list(allow_patterns))
+        folder = huggingface_hub.snapshot_download(
+            repo_id,
+            revision=revision,
+            allow_patterns=list(allow_patterns),
+            token=access.token,
+            cache_dir=access.cache_folder,
+            local_files_only=access.local_files_only,
+        )
     except errors.GatedRepoError as error:
         raise HubError(
             f"{repo_id} is gated: accept its licence on its page, then run `hf auth login` or set HF_TOKEN."
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise HubError(
-            f"the hub has no repository {repo_id}, or it is private: check the name, or run `hf auth login`."
+            f"there is no folder {repo_id} here, and the hub has no repository {repo_id}, or it is private: check the "
+            "name, or run `hf auth login`."
         ) from error
     except errors.RevisionNotFoundError as error:
         raise HubError(f"{repo_id} has no revision {revision!r}: name a branch, tag or commit of it.") from error
     except errors.LocalEntryNotFoundError as error:  # the client raises it for every failed request
-        raise HubError(_refused(repo_id, error.__cause__) or _unreachable(repo_id, at)) from error
+        raise HubError(_refused(repo_id, error.__cause__) or _unreachable(repo_id, at, access)) from error
     except OSError as error:
-        cache = constants.HF_HUB_CACHE
+        cache = access.cache_folder or constants.HF_HUB_CACHE
         if error.errno == errno.ENOSPC:
             raise OutputError(
                 f"the disk is full while downloading {repo_id} to {cache}; free some space, or set HF_HOME."
@@ -69,17 +90,18 @@ def snapshot(repo_id: str, *, revision: str | None, allow_patterns: Sequence[str
     return Snapshot(folder=Path(folder), revision=Path(folder).name)
 
 
-def _unreachable(repo_id: str, at: str) -> str:
+def _unreachable(repo_id: str, at: str, access: HubAccess) -> str:
     from huggingface_hub import constants
 
-    if constants.HF_HUB_OFFLINE:
+    if access.local_files_only or constants.HF_HUB_OFFLINE:
+        what = "local_files_only" if access.local_files_only else "HF_HUB_OFFLINE"
         return (
-            f"{repo_id}{at} is not in the cache, and HF_HUB_OFFLINE forbids downloading: unset it, "
-            "or give a local folder."
+            f"there is no folder {repo_id} here, the cache has no repository of that name{at}, and {what} forbids "
+            "downloading: turn it off, or give a folder that exists."
         )
     return (
-        f"{constants.ENDPOINT} cannot be reached and {repo_id}{at} is not in the cache: "
-        "check the network, or give a local folder."
+        f"there is no folder {repo_id} here, the cache has no repository of that name{at}, and {constants.ENDPOINT} "
+        "cannot be reached: check the network, or give a folder that exists."
     )
 
 

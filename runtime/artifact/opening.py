@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onnxrank.artifact.hub import looks_like_repo_id, snapshot
+from onnxrank.artifact.hub import HubAccess, looks_like_repo_id, snapshot
 from onnxrank.artifact.manifest import GOLDEN, MANIFEST, Manifest, Variant, read_manifest
+from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.errors import ArtifactError, InputError
 
 TOKENIZER = "tokenizer.json"
@@ -15,13 +16,14 @@ TOKENIZER = "tokenizer.json"
 class Artifact:
     """A readable artifact.
 
-    repository: (hub id, commit) if files may still have to be downloaded. checked: names of files whose hash has been
-    checked; each file is hashed at most once.
+    repository: (hub id, commit) if files may still have to be downloaded, with `access`. checked: names of files whose
+    hash has been checked; each file is hashed at most once.
     """
 
     folder: Path
     manifest: Manifest
     repository: tuple[str, str] | None = None
+    access: HubAccess | None = None
     checked: set[str] = field(default_factory=set, compare=False)
 
     @property
@@ -36,10 +38,8 @@ class Artifact:
         variants = self.manifest.variants
         chosen = next(iter(variants)) if name is None else name
         if chosen not in variants:
-            raise ArtifactError(
-                f"{self.folder} has no variant {chosen!r}, only {', '.join(variants)}; "
-                f"export it with `export-model ... --variant {chosen}`."
-            )
+            export = f", or export it with `export-model ... --variant {chosen}`" if chosen in PRECISIONS else ""
+            raise ArtifactError(f"{self.folder} has no variant {chosen!r}; give one of {', '.join(variants)}{export}.")
         return chosen, variants[chosen]
 
     def identity(self, variant: Variant) -> str:
@@ -54,7 +54,7 @@ class Artifact:
         """
         wanted = [name for name in dict.fromkeys(names) if name not in self.checked]
         if self.repository and wanted:
-            snapshot(self.repository[0], revision=self.repository[1], allow_patterns=wanted)
+            snapshot(self.repository[0], revision=self.repository[1], allow_patterns=wanted, access=self.access)
         for name in wanted:
             self._check(name)
             self.checked.add(name)
@@ -83,7 +83,9 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def open_artifact(source: str | Path | Artifact, *, revision: str | None = None) -> Artifact:
+def open_artifact(
+    source: str | Path | Artifact, *, revision: str | None = None, access: HubAccess | None = None
+) -> Artifact:
     """Return the artifact in a folder, or of a hub id such as "owner/name" (only small files are downloaded).
 
     Raises InputError if `source` is neither, ArtifactError for a bad manifest, HubError for a failed download.
@@ -99,11 +101,12 @@ def open_artifact(source: str | Path | Artifact, *, revision: str | None = None)
         raise InputError(
             f"{str(source)!r} is neither a folder nor a hub id (owner/name); give the folder that `export-model` wrote."
         )
-    fetched = snapshot(str(source), revision=revision, allow_patterns=[MANIFEST, GOLDEN, TOKENIZER])
+    fetched = snapshot(str(source), revision=revision, allow_patterns=[MANIFEST, GOLDEN, TOKENIZER], access=access)
     return Artifact(
         folder=fetched.folder,
         manifest=read_manifest(fetched.folder),
         repository=(str(source), fetched.revision),
+        access=access,
     )
 
 

@@ -11,6 +11,9 @@ from onnxrank.errors import BackendError, InputError
 Provider = str | tuple[str, Mapping[str, Any]]
 Memory = Literal["normal", "low", "shared"]
 CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+# Beyond what any machine gives one model; a slip of the keyboard would start thousands of threads.
+MOST_THREADS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +30,31 @@ class Device:
     memory: Memory = "normal"
 
     @classmethod
-    def of(cls, providers: Sequence[Provider], threads: int | None, memory: Memory) -> "Device":
-        """Return the device for a caller's options.
+    def of(
+        cls, device: str | None, providers: Sequence[Provider] | None, threads: int | None, memory: Memory
+    ) -> "Device":
+        """Return the device for a caller's options: `device` by torch's name or `providers`, or the CPU for neither.
 
         Raises InputError for an invalid option, BackendError if ONNX Runtime is not installed or lacks a provider.
         """
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; give at least 1, or leave it out.")
+        if device is not None and providers is not None:
+            raise InputError(f"device is {device!r:.60} and providers is {providers!r:.60}; give one of the two.")
+        providers = _listed(providers) if providers is not None else _by_name(device or "cpu")
+        if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
+            raise InputError(f"threads is {threads!r:.60}; give 1 to {MOST_THREADS}, or leave it out to use all cores.")
         if memory not in get_args(Memory):
             raise InputError(f"memory is {memory!r}; give one of {', '.join(get_args(Memory))}.")
         available = onnxruntime().get_available_providers()
-        device = cls(providers=tuple(providers), threads=threads, memory=memory)
-        if memory == "shared" and not device.on_cpu:
+        found = cls(providers=tuple(providers), threads=threads, memory=memory)
+        if memory == "shared" and not found.on_cpu:
             raise InputError("memory is 'shared', which works on the CPU only; leave it out.")
-        for name in device.names:
+        for name in found.names:
             if name not in available:
                 raise BackendError(
                     f"the execution provider {name!r} is not in this ONNX Runtime, which has "
                     f"{', '.join(available)}; name one of these, or install `onnxrank[gpu]` for CUDA."
                 )
-        return device
+        return found
 
     @property
     def names(self) -> list[str]:
@@ -62,6 +70,25 @@ class Device:
     def cores(self) -> int:
         """How many cores compute; a GPU counts as one."""
         return (self.threads or usable_cores()) if self.on_cpu else 1
+
+
+def _by_name(device: str) -> list[Provider]:
+    kind, _, index = str(device).partition(":")
+    if kind == "cpu":
+        return [CPU]
+    if kind == "cuda" and (not index or index.isdecimal()):
+        return [(CUDA, {"device_id": int(index)}) if index else CUDA]
+    raise InputError(f"device is {device!r:.60}; give 'cpu', 'cuda' or 'cuda:0', or name ONNX Runtime's `providers`.")
+
+
+def _listed(providers: Sequence[Provider]) -> list[Provider]:
+    if isinstance(providers, str) or not isinstance(providers, Sequence) or not providers:
+        raise InputError(f"providers is {providers!r:.60}; give a list of ONNX Runtime's names, such as [{CPU!r}].")
+    for provider in providers:
+        pair = isinstance(provider, tuple | list) and len(provider) == 2 and isinstance(provider[0], str)
+        if not isinstance(provider, str) and not (pair and isinstance(provider[1], Mapping)):
+            raise InputError(f"providers has {provider!r:.60}; give a name, or (name, options).")
+    return [provider if isinstance(provider, str) else (provider[0], provider[1]) for provider in providers]
 
 
 def onnxruntime() -> Any:

@@ -43,3 +43,7 @@ class PairGraph(Protocol):
     def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, NDArray[np.float32]]]:
         """Yield each batch with its logits, float32 `[rows, columns]`, in order."""
         ...
+
+    def close(self) -> None:
+        """Free the weights, threads and cached prefixes; the next run makes them again."""
+        ...

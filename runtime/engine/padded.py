@@ -92,6 +92,9 @@ class PaddedGraph:
             for rows in padded_plan(self._session, prompts, pack_tokens)
         ]
 
+    def close(self) -> None:
+        self._session.close()
+
     def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, Floats]]:
         outputs = run_padded(
             self._session,

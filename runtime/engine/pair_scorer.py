@@ -78,6 +78,10 @@ class PairScorer:
         """Yield each batch with its logits, in order; several run at the same time if the device has several cores."""
         return self._graph.run_each(packs)
 
+    def close(self) -> None:
+        """Free the weights, threads and cached prefixes; the next run makes them again."""
+        self._graph.close()
+
     def score(
         self, pairs: Sequence[EncodedPair], *, pack_tokens: int | None = None, done: Done = lambda count: None
     ) -> Floats:

@@ -62,7 +62,7 @@ class PrefixCache:
                 tokens -= _tokens(pieces)
 
     def forget(self) -> None:
-        """Start empty in a forked child: another thread of the parent may have held a lock."""
+        """Start empty, with new locks: in a forked child, another thread of the parent may have held the old ones."""
         self._start()
 
     def _start(self) -> None:
@@ -159,6 +159,10 @@ class PrefixGraph:
             )
             for chosen in padded_batches(lengths, budget)
         ]
+
+    def close(self) -> None:
+        self._session.close()
+        self._prefixes.forget()
 
     def run_each(self, packs: Sequence[Pack]) -> Iterator[tuple[Pack, Floats]]:
         for prefix, group in groupby(packs, key=lambda pack: pack.prefix):

@@ -68,6 +68,11 @@ class Session:
         loaded = self._all_cores.loaded or self._device.memory == "shared"
         return self._all_cores if loaded else self.runner(batches)
 
+    def close(self) -> None:
+        """Free the weights and the threads; the next run loads them again."""
+        self._all_cores.close()
+        self._one_core.close()
+
     def __getstate__(self) -> tuple[GraphFiles, Device]:
         return self._graph, self._device
 
@@ -88,6 +93,7 @@ class Runner:
         self._threads = threads
         self._lanes = lanes
         self._session: Any = None
+        self._threads_of_lanes: ThreadPoolExecutor | None = None
         self._start()
         forget_in_children(self)
 
@@ -138,6 +144,14 @@ class Runner:
             if entry.name.startswith("past_key_values.")
         }
 
+    def close(self) -> None:
+        """Free the weights and the threads, after the runs that have begun."""
+        with self._lock:
+            threads = self._threads_of_lanes
+            self._session = self._threads_of_lanes = None
+        if threads is not None:
+            threads.shutdown()
+
     def forget(self) -> None:
         """Drop the session and the threads, which belong to the parent process."""
         keep_alive(self._session)
@@ -146,7 +160,7 @@ class Runner:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._threads_of_lanes: ThreadPoolExecutor | None = None
+        self._threads_of_lanes = None
 
     def _live(self) -> Any:
         with self._lock:

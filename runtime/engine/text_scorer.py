@@ -70,6 +70,10 @@ class TextScorer:
             return maxsim(query, documents)
         return np.array([query @ document for document in documents], np.float32)
 
+    def close(self) -> None:
+        """Free the weights and threads; the next run makes them again."""
+        self._session.close()
+
     @property
     def dim(self) -> int:
         """The length of a vector."""

@@ -75,6 +75,11 @@ class PromptEncoder:
             rooms = longest_first(len(instruction) + len(query), len(document), room)
         else:
             rooms = room, max(0, room - len(instruction) - len(query))
+        if document and not rooms[1]:
+            raise InputError(
+                f"the query takes {len(query)} of the {room - len(instruction)} tokens that this prompt has for texts, "
+                "which leaves none for the document; shorten the query, or open the model with a larger max_length."
+            )
         return EncodedPair(
             instruction=prompt.prefix_token_ids + instruction[: rooms[0]],
             query=query[: max(0, rooms[0] - len(instruction))] + prompt.separator_token_ids,

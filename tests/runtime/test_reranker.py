@@ -277,7 +277,7 @@ def test_bad_input_is_one_sentence(reranker: Reranker, call: Any, sentence: str)
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
-        ({"variant": "int4"}, ArtifactError, "no variant 'int4', only fp32, fp16, int8, q4, q4f16"),
+        ({"variant": "int4"}, ArtifactError, "no variant 'int4'; give one of fp32, fp16, int8, q4, q4f16"),
         ({"threads": 0}, InputError, "threads is 0"),
         ({"max_length": 10**6}, InputError, "is more than the 4096 this artifact was exported for"),
         (
