@@ -64,7 +64,8 @@ class Reranker:
 
         source: the folder that `export-model` wrote, a hub id with such a folder's files, or an opened artifact;
             `model_name_or_path` is another name for it.
-        variant: fp32, fp16, int8, q4 or q4f16; the artifact's first one by default.
+        variant: fp32, fp16, int8, q4 or q4f16; by default the artifact's best for the device: on CPUs int8, else q4,
+            else fp32; on GPUs fp16, else fp32.
         layers, dim: exit and width of a matryoshka model; the deepest and widest by default.
         device: "cpu" (the default), "cuda" or "cuda:1".
         providers: instead of device, ONNX Runtime's execution providers in order of preference, each a name or (name,
@@ -88,7 +89,7 @@ class Reranker:
         artifact = open_artifact(source, revision=revision, access=access)
         require_opener(artifact, "Reranker")
         self.manifest: Manifest = artifact.manifest
-        self.variant, variant_ = artifact.variant(variant)
+        self.variant, variant_ = artifact.variant(variant, on_cpu=runs_on.on_cpu)
         scoring = self.manifest.scoring
         assert scoring.prompt
         self._prompt = scoring.prompt

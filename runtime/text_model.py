@@ -41,7 +41,7 @@ class TextModel:
         artifact = open_artifact(source, revision=revision, access=access)
         require_opener(artifact, self._opener)
         self.manifest: Manifest = artifact.manifest
-        self.variant, files = artifact.variant(variant)
+        self.variant, files = artifact.variant(variant, on_cpu=runs_on.on_cpu)
         self.identity = artifact.identity(files)
         artifact.fetch(TOKENIZER)
         self._encoder = TextEncoder.of(artifact)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from onnxrank.artifact.hub import HubAccess, looks_like_repo_id, snapshot
 from onnxrank.artifact.manifest import GOLDEN, MANIFEST, Manifest, Variant, read_manifest
-from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.artifact.variants import PRECISIONS, default_variant
 from onnxrank.errors import ArtifactError, InputError
 
 TOKENIZER = "tokenizer.json"
@@ -30,13 +30,13 @@ class Artifact:
     def tokenizer(self) -> Path:
         return self.folder / TOKENIZER
 
-    def variant(self, name: str | None) -> tuple[str, Variant]:
-        """Return the variant called `name`, or the first one for None.
+    def variant(self, name: str | None, *, on_cpu: bool = True) -> tuple[str, Variant]:
+        """Return the variant called `name`, or for None the best one for the device.
 
         Raises ArtifactError if it was not exported.
         """
         variants = self.manifest.variants
-        chosen = next(iter(variants)) if name is None else name
+        chosen = default_variant(variants, on_cpu=on_cpu) if name is None else name
         if chosen not in variants:
             export = f", or export it with `export-model ... --variant {chosen}`" if chosen in PRECISIONS else ""
             raise ArtifactError(f"{self.folder} has no variant {chosen!r}; give one of {', '.join(variants)}{export}.")

@@ -1,6 +1,6 @@
 """The variants that an artifact can have: their precision, and the devices they suit."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 
 
@@ -81,6 +81,14 @@ PREFERRED = {
     "wasm": ("int8", "q4", "fp32", "q4f16", "fp16"),
     "cpu": ("int8", "q4", "fp32", "q4f16", "fp16"),
 }
+# The same for the GPUs of Python's execution providers.
+PREFERRED_ON_GPUS = ("fp16", "fp32", "q4f16", "q4", "int8")
+
+
+def default_variant(variants: Collection[str], *, on_cpu: bool) -> str:
+    """Return the variant that is opened if none is named: the best one for the device."""
+    order = PREFERRED["cpu"] if on_cpu else PREFERRED_ON_GPUS
+    return next(name for name in (*order, *variants) if name in variants)
 
 
 def preferred(device: str, variants: Container[str]) -> str:

@@ -7,9 +7,9 @@ import typer
 from onnxrank.artifact.variants import PRECISIONS
 
 ArtifactArgument = Annotated[str, typer.Argument(help="Folder that export-model wrote, or a hub id.")]
-VariantOption = Annotated[str | None, typer.Option(help=f"{', '.join(PRECISIONS)}; the artifact's first by default.")]
+VariantOption = Annotated[str | None, typer.Option(help=f"{', '.join(PRECISIONS)}; the artifact's best by default.")]
 VariantsOption = Annotated[list[str] | None, typer.Option("--variant", help="Only this variant; may be repeated.")]
-RetrieverVariantOption = Annotated[str | None, typer.Option(help="The retriever's variant; its first by default.")]
+RetrieverVariantOption = Annotated[str | None, typer.Option(help="The retriever's variant; its best by default.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU cores to use; all by default.")]
 LayersOption = Annotated[int | None, typer.Option(help="Matryoshka model: stop after this many layers.")]
 DimOption = Annotated[int | None, typer.Option(help="Matryoshka model: use this many dimensions.")]
