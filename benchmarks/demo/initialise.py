@@ -36,7 +36,7 @@ def initialise(
 
 
 def embeddings(queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], rows: int, width: int) -> Tensor:
-    """Return [rows, width]: singular vectors of the positive pointwise mutual information of query and document tokens."""
+    """Return [rows, width]: singular vectors of the pointwise mutual information of query and document tokens."""
     in_queries, in_documents = _incidence(queries, rows), _incidence(documents, rows)
     together = in_queries.T @ in_documents
     counts = (together + together.T + 0.1 * (in_documents.T @ in_documents)).toarray()

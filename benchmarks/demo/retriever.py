@@ -29,8 +29,8 @@ def with_last_token(tokenizer: Tokenizer) -> Tokenizer:
 def create(tokenizer: Tokenizer, queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]]) -> Qwen3Model:
     """Return the model before training: the last token holds the mean of the text's embeddings.
 
-    The embeddings come from query-document co-occurrence, as the demo reranker's do; all heads of the first layer attend
-    to every token alike and copy it. queries, documents: token ids.
+    The embeddings come from query-document co-occurrence, as the demo reranker's do; all heads of the first layer
+    attend to every token alike and copy it. queries, documents: token ids.
     """
     model = Qwen3Model(_config(tokenizer))
     attention = model.layers[0].self_attn

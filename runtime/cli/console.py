@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from typer import Exit
 
 from onnxrank.errors import RerankError
 
-FAILED = 1
+FAILED, MISUSED = 1, 2
 
 
 def run(app: Callable[[], None]) -> None:
@@ -18,12 +19,23 @@ def run(app: Callable[[], None]) -> None:
     try:
         app()
     except RerankError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
-        sys.stderr.write(f"{error}\n")
+        show_error(str(error))
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+
+
+def show_error(text: str) -> None:
+    """Write what went wrong to standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
+    sys.stderr.write(f"{text}\n")
+
+
+def misused(text: str) -> Exit:
+    """Say how a command was misused; return the exception that ends it with code 2."""
+    show_error(text)
+    return Exit(MISUSED)
 
 
 def show_json(data: Any) -> None:

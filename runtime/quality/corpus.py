@@ -146,9 +146,7 @@ def _check_characters(*texts: str) -> None:
             raise ValueError(f"holds {text[error.start]!r}, which is no character") from error
 
 
-def _read(
-    source: Path | TextFile, parse: Callable[[Any, int], T], skip_bad: bool
-) -> tuple[list[T], int]:
+def _read(source: Path | TextFile, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[list[T], int]:
     file = opened(source)
     array = json_array(file.content)
     found: list[T] = []

@@ -1,4 +1,4 @@
-"""Reads a text file, or standard input, whole: its lines, and the JSON in it. Problems are ValueErrors that name no place."""
+"""Reads a text file or standard input: its lines, and the JSON in it. ValueErrors say what is wrong, but not where."""
 
 import codecs
 import json

@@ -111,7 +111,10 @@ def test_a_layout_makes_a_text_of_fields(tmp_path: Path, layout: Layout, text: s
     [
         (Layout(), "has no `text` that is a string; it has title, body: name one with --text-field, or join them"),
         (Layout(text_field="year"), "has no `year` that is a string"),
-        (Layout(template="{title} {year}"), "has no `year` that is a string, and documents are read as '{title} {year}'"),
+        (
+            Layout(template="{title} {year}"),
+            "has no `year` that is a string, and documents are read as",
+        ),
         (Layout(text_field="content", own_template="{title}"), "has no `content` that is a string"),
     ],
 )
