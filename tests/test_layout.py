@@ -29,7 +29,7 @@ ROOMS = {
 }
 # Modules at the top that every room may import.
 FOUNDATIONS = {"onnxrank.errors", "onnxrank.progress", "onnxrank.export.helper_process", "onnxrank.export.options"}
-FOUNDATIONS |= {"onnxrank.export.scratch"}
+FOUNDATIONS |= {"onnxrank.leftovers", "onnxrank.export.scratch"}
 # What a room may not import although it comes earlier.
 APART = {("runtime", "quality"): {"proof"}}
 
