@@ -55,6 +55,11 @@ class Cascade:
         self.ids: list[str] | None = None
         self._vectors: Any = None
 
+    @property
+    def document_template(self) -> str | None:
+        """How the fields of a document become its text: the reranker's template, if there is one."""
+        return self.reranker.document_template if self.reranker else None
+
     def index(
         self, corpus: Sequence[Document], *, ids: Sequence[str] | None = None, show_progress_bar: bool | None = None
     ) -> None:
@@ -122,7 +127,7 @@ class Cascade:
             raise OutputError(f"{target} exists and is not an index; choose another folder.")
         with staged(target) as made:
             self._faiss.write_index(self._vectors, str(made / VECTORS))
-            ids = self.ids or [None] * len(self.texts)
+            ids: Sequence[str | None] = self.ids or [None] * len(self.texts)
             pairs = zip(ids, self.texts, strict=True)
             lines = (json.dumps({"id": id_, "text": text}, ensure_ascii=False) + "\n" for id_, text in pairs)
             (made / TEXTS).write_text("".join(lines), encoding="utf-8")
@@ -173,7 +178,7 @@ class Cascade:
             raise InputError("the index was made of another corpus; index this one, or give the corpus it was made of.")
 
     def _texts(self, corpus: Sequence[Document]) -> list[str]:
-        return texts_of(corpus, self.reranker.document_template if self.reranker else None, "corpus")
+        return texts_of(corpus, self.document_template, "corpus")
 
     def _search(self, vector: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         self._require_corpus()

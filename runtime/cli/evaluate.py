@@ -65,7 +65,7 @@ def evaluate(
         cascade = open_cascade(retriever, retriever_variant, reranker, variant, threads)
     else:
         raise misused("no retriever was given; name one with --retriever, or an index that was made with one.")
-    layout = layout_of(text_field, document_template, cascade.reranker and cascade.reranker.document_template)
+    layout = layout_of(text_field, document_template, cascade.document_template)
     entries = read_entries(corpus, layout, skip_bad)
     queries_, skipped = read_queries(queries, skip_bad=skip_bad)
     warn_of_skipped(skipped, str(queries))

@@ -32,7 +32,7 @@ def index(
     `onnxrank index posts --retriever artifacts/embedding --corpus posts.json --document-template "{title}: {body}"`
     """
     cascade = open_cascade(retriever, retriever_variant, reranker, None, threads)
-    layout = layout_of(text_field, document_template, cascade.reranker and cascade.reranker.document_template)
+    layout = layout_of(text_field, document_template, cascade.document_template)
     entries = read_entries(corpus, layout, skip_bad)
     cascade.index([e.document for e in entries], ids=[e.id for e in entries], show_progress_bar=progress)
     cascade.save(out)

@@ -54,8 +54,8 @@ def read_corpus(
 
     def entry(data: Any, number: int) -> Entry:
         if isinstance(data, str):
-            data = {"text": data}
-            document: Document = data["text"]
+            document: str | dict[str, str] = data
+            data = {}
         elif isinstance(data, dict):
             document = _document(data) if layout is None else _text(data, layout)
         else:
@@ -63,7 +63,7 @@ def read_corpus(
         id_ = str(data.get("id", number))
         if id_ in seen:
             raise ValueError(f"has the id {id_!r} of an earlier line")
-        _check_characters(id_, *([document] if isinstance(document, str) else dict(document).values()))
+        _check_characters(id_, *(document.values() if isinstance(document, dict) else [document]))
         found = Entry(id=id_, document=document, cluster=_optional_text(data, "cluster"))
         seen.add(id_)
         return found
@@ -105,7 +105,7 @@ def read_plain(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[list
     return found, skipped
 
 
-def _document(data: dict[str, Any]) -> Document:
+def _document(data: dict[str, Any]) -> str | dict[str, str]:
     if isinstance(data.get("text"), str):
         return str(data["text"])
     fields = _fields(data)

@@ -45,11 +45,12 @@ def hits(*arguments: object, stdin: str | bytes = "") -> dict[str | None, str]:
 
 def test_ids_and_fields_of_json_survive(artifact: Path, posts: Path, tmp_path: Path) -> None:
     rank = ("rank", artifact, QUERY, "--documents")
-    joined = {"s": "Sort: sorts an array", "m": "Mean: is the average"}
+    joined: dict[str | None, str] = {"s": "Sort: sorts an array", "m": "Mean: is the average"}
     assert hits(*rank, posts, *TEMPLATE) == joined
     assert hits(*rank, write(tmp_path / "posts.json", json.dumps(POSTS, indent=1)), *TEMPLATE) == joined
     assert hits(*rank, posts, "--text-field", "body") == {"s": "sorts an array", "m": "is the average"}
-    assert hits("rank", artifact, QUERY, "plain", "--documents", posts, *TEMPLATE) == {None: "plain", **joined}
+    both: dict[str | None, str] = {None: "plain"}
+    assert hits("rank", artifact, QUERY, "plain", "--documents", posts, *TEMPLATE) == both | joined
 
 
 def test_fields_without_a_template_are_refused_with_file_and_line(artifact: Path, posts: Path) -> None:

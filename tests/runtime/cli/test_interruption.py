@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
-import psutil
 import pytest
 from onnx import TensorProto, helper
 
@@ -105,20 +104,21 @@ import sys
 from onnxrank.cli.console import run
 from onnxrank.export.proof import oracle
 
-helper = "import time; print('{}', flush=True); time.sleep(60)"
-oracle.command = lambda module: [sys.executable, "-c", helper]
+helper = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); print('{}', flush=True); time.sleep(60)"
+oracle.command = lambda module: [sys.executable, "-c", helper, sys.argv[1]]
 run(lambda: oracle.ask({}, lambda count: print("waiting", flush=True)))
 """
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_helper_process_too(number: signal.Signals, status: int) -> None:
-    process = start([sys.executable, "-c", WAITING])
+def test_a_signal_ends_the_helper_process_too(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    process = start([sys.executable, "-c", WAITING, tmp_path / "pid"])
     assert wait_for_line(process) == "waiting"
-    helpers = psutil.Process(process.pid).children()
-    assert len(helpers) == 1
+    helper_pid = int((tmp_path / "pid").read_text())
+    os.kill(helper_pid, 0)
     assert end(process, number)[0] == status
-    assert not psutil.wait_procs(helpers, timeout=BOUND_SECONDS)[1]
+    with pytest.raises(ProcessLookupError):
+        os.kill(helper_pid, 0)
 
 
 def test_an_export_that_is_ended_leaves_nothing(tiny_checkpoint: Path, tmp_path: Path) -> None:
