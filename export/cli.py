@@ -100,6 +100,8 @@ def export_model(
     `export-model qwen3-reranker --int8 --q4 --out artifacts/reranker`
 
     `export-model ./my-finetune --family qwen3-reranker --all`
+
+    `export-model demo-retriever --int8`, to try `onnxrank index` and `search` without a network
     """
     if list_:
         _list(as_json)

@@ -29,6 +29,8 @@ def index(
 
     `onnxrank index capabilities --retriever artifacts/qwen3-embedding --corpus capabilities.jsonl`
 
+    `onnxrank index notes --retriever artifacts/demo-retriever --corpus notes.json --text-field body --progress`
+
     `onnxrank index posts --retriever artifacts/embedding --corpus posts.json --document-template "{title}: {body}"`
     """
     cascade = open_cascade(retriever, retriever_variant, reranker, None, threads)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from onnxrank.cli.app import app
 from onnxrank.errors import ArtifactError, InputError
 from tests.exports import export_tiny, write_checkpoint
+from tests.stand_in_hub import COMMIT, StandInHub
 from tests.tiny_families import qwen3_embedding
 
 QUERY = "sort an array"
@@ -64,6 +65,17 @@ def test_search_takes_the_place_of_a_retriever_that_has_moved(index: Path, retri
     with pytest.raises(InputError, match=r"made with the retriever .*gone, which cannot be opened; .*--retriever"):
         run("search", index, QUERY)
     assert found("search", index, QUERY, "--retriever", moved) == hits
+
+
+def test_search_opens_a_retriever_on_the_hub_at_its_commit(
+    hub: StandInHub, retriever: Path, corpus: Path, tmp_path: Path
+) -> None:
+    files = {p.relative_to(retriever).as_posix(): p.read_bytes() for p in retriever.rglob("*") if p.is_file()}
+    hub.add("owner/retriever", files)
+    run("index", tmp_path / "index", "--retriever", "owner/retriever", "--corpus", corpus, "--text-field", "body")
+    card = json.loads((tmp_path / "index" / "cascade.json").read_text())
+    assert (card["artifact"], card["revision"], card["variant"]) == ("owner/retriever", COMMIT, "int8")
+    assert {hit["id"] for hit in found("search", tmp_path / "index", QUERY)} == {"s", "m"}
 
 
 def test_other_weights_in_the_retrievers_place_are_refused(index: Path) -> None:
