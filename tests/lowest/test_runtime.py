@@ -5,12 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from onnxrank import Reranker
 from onnxrank.artifact.golden import read_golden
