@@ -1,6 +1,7 @@
 """Retrieve, then rerank: the index on disk, the measures, and the commands around them."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from typer.testing import CliRunner
 
 from onnxrank import Cascade, Embedder, Reranker
 from onnxrank.cli.app import app
-from onnxrank.errors import ArtifactError, InputError, OutputError
+from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
 from onnxrank.quality.corpus import Entry, Query
-from onnxrank.quality.measures import ROUTING
+from onnxrank.quality.measures import ROUTING, measure
 from onnxrank.quality.routing import measure_cascade
 from tests.exports import export_tiny, write_checkpoint
 from tests.tiny_families import qwen3_embedding
@@ -194,6 +195,44 @@ def test_the_commands_index_search_and_evaluate(
     found = invoke("evaluate", *models, "--corpus", corpus, "--queries", queries, "--index", index, "--skip-bad")
     assert found["queries"] == 1 and set(found["retrieved"]) == set(found["reranked"]) == set(ROUTING)
     assert found["reranked"]["MRR@10"] == 1.0
+    assert invoke("search", index, QUERY, *models[:2], "--top-k", 2) == cascade.retrieve(QUERY, top_k=2)
     alone = invoke("evaluate", "--retriever", retriever_artifact, "--corpus", corpus, "--queries", queries,
                    "--skip-bad")  # fmt: skip
     assert alone["retrieved"] == found["retrieved"] and alone["reranked"] is None
+
+
+def test_search_and_evaluate_show_tables(
+    retriever_artifact: Path, cascade: Cascade, demo_artifact: Path, tmp_path: Path
+) -> None:
+    cascade.save(tmp_path / "index")
+    corpus, queries = tmp_path / "corpus.jsonl", tmp_path / "queries.jsonl"
+    corpus.write_text("\n".join(map(json.dumps, CORPUS)))
+    queries.write_text(json.dumps({"query": QUERY, "relevant": "1"}) + "\nbroken")
+    models = ("--retriever", retriever_artifact, "--reranker", demo_artifact, "--variant", "fp32")
+    shown = table("search", tmp_path / "index", QUERY, *models)
+    assert [row[0] for row in shown] == ["1", "2", "3", "4", "5"]
+    assert [row[2] for row in shown] == [hit["text"] for hit in cascade.search(QUERY)]
+    files = ("--corpus", corpus, "--queries", queries, "--skip-bad")
+    with_reranker = table("evaluate", *models, *files)
+    assert [row[0] for row in with_reranker] == ["retriever", "reranked"]
+    assert with_reranker[1][1:] == ["1.000"] * len(ROUTING)
+    assert table("evaluate", *models[:2], *files) == with_reranker[:1]
+    corpus.write_text('"another text"')
+    with pytest.raises(InputError, match="the index was made of another corpus"):
+        table("evaluate", *models, *files, "--index", tmp_path / "index")
+
+
+def table(*arguments: object) -> list[list[str]]:
+    """Return the cells of each row of the table that a command shows."""
+    shown = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False).output
+    assert ("1 lines of" in shown) == ("--skip-bad" in arguments)
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+
+
+def test_missing_packages_are_named(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("faiss", "ir_measures"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BackendError, match=r"needs faiss, .*pip install onnxrank\[retrieval\]"):
+        Cascade(cascade.retriever)
+    with pytest.raises(BackendError, match=r"need ir-measures, .*pip install onnxrank\[retrieval\]"):
+        measure({}, {}, [])
