@@ -287,6 +287,12 @@ def test_bad_input_is_one_sentence(reranker: Reranker, call: Any, sentence: str)
             "'TPUExecutionProvider' is not in this ONNX Runtime",
         ),
         ({"revision": "main"}, InputError, "is a folder; leave it out"),
+        ({"memory": "high"}, InputError, "memory is 'high'; give one of normal, low, shared"),
+        (
+            {"memory": "shared", "providers": ["CUDAExecutionProvider"]},
+            InputError,
+            "'shared', which works on the CPU only",
+        ),
     ],
 )
 def test_bad_options_are_one_sentence(
