@@ -194,6 +194,13 @@ def test_a_container_counts_the_cores_that_its_time_fills(
     assert Session(Path("model.onnx"), Device()).cores == cores
 
 
+def test_all_processors_count_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sched_getaffinity")
+    for count, cores in ((3, 3), (None, 1)):
+        monkeypatch.setattr("os.cpu_count", lambda count=count: count)
+        assert usable_cores() == cores
+
+
 @pytest.mark.parametrize(("variant", "tolerance"), [("fp32", 1e-5), ("int8", 0.2), ("q4", 0.2)])
 def test_neighbours_hardly_move_a_score(demo_artifact: Path, variant: str, tolerance: float) -> None:
     reranker = Reranker(demo_artifact, variant=variant)
