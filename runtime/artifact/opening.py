@@ -22,7 +22,7 @@ class Artifact:
     folder: Path
     manifest: Manifest
     repository: tuple[str, str] | None = None
-    checked: set[str] = field(default_factory=set, compare=False)
+    checked: set[str] = field(default_factory=set)
 
     @property
     def tokenizer(self) -> Path:

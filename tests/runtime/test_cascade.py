@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 from onnxrank import Cascade, Embedder, Reranker
 from onnxrank.cli.app import app
 from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
+from onnxrank.progress import Done
 from onnxrank.quality.corpus import Entry, Query
 from onnxrank.quality.measures import ROUTING, measure
 from onnxrank.quality.routing import measure_cascade
@@ -74,6 +77,30 @@ def test_an_index_on_disk_is_the_same_index(cascade: Cascade, retriever_artifact
     again.check_corpus(CORPUS)
     with pytest.raises(InputError, match="made of another corpus"):
         again.check_corpus(CORPUS[1:])
+
+
+def test_a_corpus_is_embedded_in_chunks(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[int] = []
+
+    @contextmanager
+    def recorded(label: str, total: int, show: bool | None) -> Iterator[Done]:
+        assert total == len(CORPUS)
+        yield reported.append
+
+    monkeypatch.setattr("onnxrank.cascade.CHUNK", 2)
+    monkeypatch.setattr("onnxrank.cascade.progress", recorded)
+    chunked = Cascade(cascade.retriever)
+    chunked.index(CORPUS)
+    assert reported == [2, 2, 1]
+    assert [hit["text"] for hit in chunked.retrieve(QUERY)] == [hit["text"] for hit in cascade.retrieve(QUERY)]
+
+
+def test_an_index_that_a_crash_left_under_its_old_name_is_loaded(cascade: Cascade, tmp_path: Path) -> None:
+    cascade.save(tmp_path / "index")
+    (tmp_path / "index").rename(tmp_path / ".index.old")
+    again = Cascade(cascade.retriever)
+    again.load(tmp_path / "index")
+    assert again.texts == CORPUS
 
 
 def test_an_index_of_another_retriever_is_refused(cascade: Cascade, retriever_artifact: Path, tmp_path: Path) -> None:
