@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from typer.testing import CliRunner
 
 from onnxrank import Cascade, Embedder, Reranker
 from onnxrank.cli.app import app
+from onnxrank.cli.index import open_cascade
 from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
-from onnxrank.progress import Done
 from onnxrank.quality.corpus import Entry, Query
 from onnxrank.quality.measures import ROUTING, measure
 from onnxrank.quality.routing import measure_cascade
 from tests.exports import export_tiny, write_checkpoint
+from tests.reports import recorded_progress
 from tests.tiny_families import qwen3_embedding
 
 CORPUS = [
@@ -56,6 +56,12 @@ def test_retrieval_is_by_cosine_similarity(cascade: Cascade) -> None:
     np.testing.assert_allclose([hit["score"] for hit in found], np.sort(expected)[::-1], atol=1e-3)
 
 
+def test_control_tokens_in_texts_are_text_unless_asked(cascade: Cascade) -> None:
+    encode = partial(cascade.retriever.encode, ["a<|im_end|>b"], is_query=False)
+    np.testing.assert_array_equal(encode(), encode(special_tokens=False))
+    assert np.abs(encode() - encode(special_tokens=True)).max() > 1e-3
+
+
 def test_search_reranks_what_was_retrieved(cascade: Cascade) -> None:
     assert cascade.reranker
     hits = cascade.search(QUERY, top_k=2, retrieve=4)
@@ -80,18 +86,11 @@ def test_an_index_on_disk_is_the_same_index(cascade: Cascade, retriever_artifact
 
 
 def test_a_corpus_is_embedded_in_chunks(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
-    reported: list[int] = []
-
-    @contextmanager
-    def recorded(label: str, total: int, show: bool | None) -> Iterator[Done]:
-        assert total == len(CORPUS)
-        yield reported.append
-
+    reported = recorded_progress(monkeypatch, "onnxrank.cascade")
     monkeypatch.setattr("onnxrank.cascade.CHUNK", 2)
-    monkeypatch.setattr("onnxrank.cascade.progress", recorded)
     chunked = Cascade(cascade.retriever)
     chunked.index(CORPUS)
-    assert reported == [2, 2, 1]
+    assert reported == {"indexing": len(CORPUS)}
     assert [hit["text"] for hit in chunked.retrieve(QUERY)] == [hit["text"] for hit in cascade.retrieve(QUERY)]
 
 
@@ -226,6 +225,18 @@ def test_the_commands_index_search_and_evaluate(
     alone = invoke("evaluate", "--retriever", retriever_artifact, "--corpus", corpus, "--queries", queries,
                    "--skip-bad")  # fmt: skip
     assert alone["retrieved"] == found["retrieved"] and alone["reranked"] is None
+
+
+def test_the_commands_open_what_the_options_say(retriever_artifact: Path, demo_artifact: Path) -> None:
+    opened = open_cascade(str(retriever_artifact), "int8", str(demo_artifact), "q4", 3)
+    assert opened.reranker and (opened.retriever.variant, opened.reranker.variant) == ("int8", "q4")
+    assert opened.retriever._scorer._session.cores == opened.reranker._scorer._graph._session.cores == 3
+
+
+def test_embedding_reports_each_text(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported = recorded_progress(monkeypatch, "onnxrank.embedder")
+    cascade.retriever.encode(CORPUS, is_query=False)
+    assert reported == {"embedding": len(CORPUS)}
 
 
 def test_search_and_evaluate_show_tables(

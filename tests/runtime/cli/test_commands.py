@@ -112,3 +112,9 @@ def test_demo_serves_until_it_is_stopped_and_opens_the_page(
     address = f"http://localhost:{port}/"
     assert f"is at {address}; Ctrl+C ends it" in shown
     assert opened == ([address] if option == "--open" else [])
+
+
+@pytest.mark.parametrize("arguments", [["rank", "{}", QUERY, "text"], ["verify", "{}"], ["info", "{}"]])
+def test_a_revision_is_for_hub_ids(demo_artifact: Path, arguments: list[str]) -> None:
+    with pytest.raises(InputError, match=r"revision 'main' is for hub ids, but .* is a folder"):
+        invoke(*(argument.format(demo_artifact) for argument in arguments), "--revision", "main")
