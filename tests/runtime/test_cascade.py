@@ -1,6 +1,7 @@
 """Retrieve, then rerank: the index on disk, the measures, and the commands around them."""
 
 import json
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_a_corpus_is_embedded_in_chunks(cascade: Cascade, monkeypatch: pytest.Mo
     reported = recorded_progress(monkeypatch, "onnxrank.cascade")
     monkeypatch.setattr("onnxrank.cascade.CHUNK", 2)
     chunked = Cascade(cascade.retriever)
-    chunked.index(CORPUS)
+    chunked.index(CORPUS, show_progress_bar=True)
     assert reported == {"indexing": len(CORPUS)}
     assert [hit["text"] for hit in chunked.retrieve(QUERY)] == [hit["text"] for hit in cascade.retrieve(QUERY)]
 
@@ -229,13 +230,23 @@ def test_the_commands_index_search_and_evaluate(
 
 def test_the_commands_open_what_the_options_say(retriever_artifact: Path, demo_artifact: Path) -> None:
     opened = open_cascade(str(retriever_artifact), "int8", str(demo_artifact), "q4", 3)
-    assert opened.reranker and (opened.retriever.variant, opened.reranker.variant) == ("int8", "q4")
-    assert opened.retriever._scorer._session.cores == opened.reranker._scorer._graph._session.cores == 3
+    reranker: Any = opened.reranker
+    assert (opened.retriever.variant, reranker.variant) == ("int8", "q4")
+    assert opened.retriever._scorer._session.cores == reranker._scorer._graph._session.cores == 3
+
+
+def test_an_altered_tokenizer_is_refused(retriever_artifact: Path, demo_artifact: Path, tmp_path: Path) -> None:
+    for model, source in ((Embedder, retriever_artifact), (Reranker, demo_artifact)):
+        folder = shutil.copytree(source, tmp_path / model.__name__)
+        with (folder / "tokenizer.json").open("a") as file:
+            file.write("\n")
+        with pytest.raises(ArtifactError, match=r"tokenizer\.json is not the file that was exported"):
+            model(folder)
 
 
 def test_embedding_reports_each_text(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
     reported = recorded_progress(monkeypatch, "onnxrank.embedder")
-    cascade.retriever.encode(CORPUS, is_query=False)
+    cascade.retriever.encode(CORPUS, is_query=False, show_progress_bar=True)
     assert reported == {"embedding": len(CORPUS)}
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from onnxrank.artifact.manifest import MANIFEST, Manifest
 from onnxrank.cli.app import app
+from onnxrank.engine.device import Device
 from onnxrank.errors import InputError
 
 QUERY = "sort an array"
@@ -92,8 +93,13 @@ def test_verify_compares_the_chosen_variant_with_scores_that_are_made_again(
         asked.append(checkpoint)
         return golden
 
+    def device(threads: int | None) -> Device:
+        assert threads == 3
+        return Device(threads=1)
+
     monkeypatch.setattr("onnxrank.cli.verify.repeat_oracle", again)
-    shown = invoke("verify", demo_artifact, "--variant", "int8", "--against", "owner/checkpoint")
+    monkeypatch.setattr("onnxrank.proof.verification.Device", device)
+    shown = invoke("verify", demo_artifact, "--variant", "int8", "--against", "owner/checkpoint", "--threads", 3)
     assert asked == ["owner/checkpoint"]
     rows = [line.split("│")[1].strip() for line in shown.splitlines() if line.startswith("│")]
     assert rows and set(rows) == {"int8"}
