@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxrank.engine.prepacked import prepacked_path
+from onnxrank.engine.prepacked import MODEL, prepacked_path, write_prepacked
 
 
 def test_other_weights_or_another_processor_have_another_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +18,8 @@ def test_other_weights_or_another_processor_have_another_path(tmp_path: Path, mo
     # The clock changes all the time.
     flags.write_text(f"cpu MHz : 2400\n{text}")
     assert prepacked_path("weights") == paths[-1]
+
+
+def test_a_graph_that_exists_is_not_written_again(tmp_path: Path) -> None:
+    (tmp_path / MODEL).write_text("a graph")
+    write_prepacked(tmp_path / MODEL, lambda options: pytest.fail("made again"), None)
