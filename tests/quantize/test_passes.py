@@ -246,3 +246,16 @@ def test_float16_keeps_the_head_and_the_output(tmp_path: Path) -> None:
     found = run(model, IDS, tmp_path / "m.onnx")
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, TABLE[IDS] @ WEIGHT @ HEAD, atol=0.02)
+
+
+def test_float16_keeps_the_type_of_scores_and_changes_that_of_inputs() -> None:
+    x = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(["batch", 96]))
+    weight = ir.Value(name="weight", const_value=ir.tensor(WEIGHT), type=ir.TensorType(ir.DataType.FLOAT))
+    logits = ir.node("MatMul", [x, weight], name="logits")
+    logits.outputs[0].name, logits.outputs[0].type = "logits", ir.TensorType(ir.DataType.FLOAT)
+    graph = ir.Graph([x], logits.outputs, nodes=[logits], initializers=[weight], opset_imports={"": 21})
+    model = ir.Model(graph, ir_version=10)
+    convert_float16(model)
+    assert [value.dtype for value in model.graph.inputs] == [ir.DataType.FLOAT16]
+    assert [(value.name, value.dtype) for value in model.graph.outputs] == [("logits", ir.DataType.FLOAT)]
+    assert ops(model) == {"MatMul": 1, "Cast": 1}
