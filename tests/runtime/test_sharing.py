@@ -252,6 +252,7 @@ def test_packs_may_run_one_by_one_in_any_order(demo_artifact: Path, graph: Any) 
     packs = scorer.plan(pairs, pack_tokens=100)
     assert sorted(row for pack in packs for row in pack.rows) == list(range(len(pairs)))
     expected = scorer.score(pairs)
+    assert expected.dtype == np.float32
     for pack in reversed(packs):
         assert pack.tokens == len(pack.rows) * max(map(len, pack.sequences))
         assert pack.tokens <= 100 or len(pack.rows) == 1
