@@ -24,7 +24,7 @@ class Artifact:
     manifest: Manifest
     repository: tuple[str, str] | None = None
     access: HubAccess | None = None
-    checked: set[str] = field(default_factory=set, compare=False)
+    checked: set[str] = field(default_factory=set)
 
     @property
     def tokenizer(self) -> Path:

@@ -14,11 +14,11 @@ from onnxrank.errors import OutputError
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of the folder `out` when the block ends without an error.
+    """Yield an empty folder that takes the place of the folder `out` when the block ends without an error; call
+    `recover` first.
 
     Raises OutputError if the place cannot be written to or the disk is full.
     """
-    recover(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{_stem(out)}partial-{os.getpid()}-", dir=out.parent))

@@ -95,8 +95,9 @@ def test_offline_finds_the_cached_copy_and_nothing_else(model: StandInHub, monke
     cached = snapshot("owner/model", revision=None, allow_patterns=["*.json"])
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert snapshot("owner/model", revision=None, allow_patterns=["*.json"]) == cached
-    with pytest.raises(HubError, match="HF_HUB_OFFLINE forbids downloading"):
-        snapshot("owner/other", revision=None, allow_patterns=["*"])
+    for revision, missing in ((None, "owner/other"), ("v1", "owner/other at revision 'v1'")):
+        with pytest.raises(HubError, match=f"^{missing} is not in the cache, and HF_HUB_OFFLINE forbids downloading"):
+            snapshot("owner/other", revision=revision, allow_patterns=["*"])
 
 
 def test_without_a_network_the_cached_copy_is_used(model: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,12 @@ def test_round_trip(folder: Path) -> None:
     assert read_manifest(folder) == before
 
 
+def test_json_from_a_language_without_integers_is_the_same(folder: Path) -> None:
+    before = read_manifest(folder)
+    edit(folder, lambda d: d["scoring"].update(logit_scale=int(d["scoring"]["logit_scale"])))
+    assert before.scoring.logit_scale == 1 and isinstance(read_manifest(folder).scoring.logit_scale, float)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -77,6 +83,8 @@ def test_missing_and_altered_files_are_named(folder: Path) -> None:
     artifact.fetch("tokenizer.json")
     with pytest.raises(ArtifactError, match=r"model_q4\.onnx is missing"):
         artifact.fetch("onnx/model_q4.onnx")
+    with pytest.raises(ArtifactError, match=r"reranker\.json does not list notes\.txt"):
+        artifact.fetch("notes.txt")
     content = bytearray((folder / "tokenizer.json").read_bytes())
     content[100] ^= 1
     (folder / "tokenizer.json").write_bytes(content)

@@ -56,3 +56,5 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b'"caf\xe9"')
     with pytest.raises(InputError, match=r"latin\.jsonl cannot be read"):
         read_corpus(tmp_path / "latin.jsonl")
+    with pytest.raises(InputError, match="holds nothing that can be read; give JSON Lines"):
+        read_corpus(write(tmp_path, "", "{"), skip_bad=True)
