@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo test web contract peers lowest setup check types bench bench-quick bench-exports clean
+.PHONY: help demo test fuzz web contract peers lowest setup check types bench bench-quick bench-exports clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -19,6 +19,9 @@ test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests with coverage
 	OMP_NUM_THREADS=1 $(VENV)/coverage run -m pytest -n 2
 	$(VENV)/coverage combine -q
 	$(VENV)/coverage report
+
+fuzz: .venv/ready ## Run the campaign of bad input at length
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/fuzz --hypothesis-profile long
 
 web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the module for browsers: types, Node, Chromium on WASM and WebGPU
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.web.fixtures build/web

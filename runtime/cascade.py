@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.artifact.schema import SchemaError, read, write
+from onnxrank.artifact.schema import SchemaError, parse, read, write
 from onnxrank.artifact.staging import recover, staged
 from onnxrank.embedder import Embedder
-from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
+from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError, one_line
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
@@ -113,7 +113,9 @@ class Cascade:
         if target.exists() and not (target / CARD).is_file():
             raise OutputError(f"{target} exists and is not an index; choose another folder.")
         with staged(target) as made:
-            self._faiss.write_index(self._vectors, str(made / VECTORS))
+            # faiss's own files do not report every error of a full disk.
+            with (made / VECTORS).open("wb") as file:
+                self._faiss.write_index(self._vectors, self._faiss.PyCallbackIOWriter(file.write))
             lines = (json.dumps(text, ensure_ascii=False) + "\n" for text in self.texts)
             (made / TEXTS).write_text("".join(lines), encoding="utf-8")
             card = IndexCard(
@@ -133,10 +135,12 @@ class Cascade:
         source = Path(folder)
         recover(source)
         try:
-            card = read(IndexCard, json.loads((source / CARD).read_text(encoding="utf-8")))
-            texts = [json.loads(line) for line in (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]]
+            card = read(IndexCard, parse((source / CARD).read_text(encoding="utf-8")))
+            texts = [parse(line) for line in (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]]
         except (OSError, ValueError, SchemaError) as error:
-            raise ArtifactError(f"{source} is not an index ({error}); make one with `onnxrank index`.") from error
+            raise ArtifactError(
+                f"{source} is not an index ({one_line(error)}); make one with `onnxrank index`."
+            ) from error
         if card.weights != self.retriever.identity:
             raise ArtifactError(
                 f"{source} was made with {card.retriever} of other weights than this retriever, "

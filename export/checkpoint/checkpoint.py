@@ -1,7 +1,6 @@
 """Reads a safetensors checkpoint folder, one tensor at a time."""
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from onnxrank.errors import CheckpointError
+from onnxrank.artifact.schema import parse
+from onnxrank.errors import CheckpointError, one_line
+from onnxrank.export.checkpoint.field_types import Fields
 from onnxrank.export.checkpoint.pickles import as_safetensors
 
 WEIGHTS = "model.safetensors"
@@ -85,9 +86,9 @@ class Checkpoint:
         Raises CheckpointError if the tensor or a row is missing, is not in floats, or holds NaN or infinity.
         """
         entry = self._entry(name)
-        if (last := max(indices)) >= entry.shape[0]:
+        if last := [index for index in indices if not 0 <= index < entry.shape[0]]:
             raise CheckpointError(
-                f"tensor {name!r} in {entry.file} has {entry.shape[0]} rows, and row {last} is asked for; "
+                f"tensor {name!r} in {entry.file} has {entry.shape[0]} rows, and row {last[0]} is asked for; "
                 "the tokenizer and the weights are not of one model."
             )
         with _reading(entry.file) as file:
@@ -111,11 +112,11 @@ class Checkpoint:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a file's JSON object. Raises CheckpointError if it is not one."""
+    """Return a file's JSON object. Raises CheckpointError if it is not one, or has a field of the wrong type."""
     data = _parse(path)
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} holds a {type(data).__name__}, not an object; download the checkpoint again.")
-    return data
+    return Fields(path, data)
 
 
 def read_json_list(path: Path) -> list[dict[str, Any]]:
@@ -128,9 +129,9 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
 
 def _parse(path: Path) -> object:
     try:
-        parsed: object = json.loads(path.read_text(encoding="utf-8"))
+        parsed: object = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); download the checkpoint again.") from error
+        raise CheckpointError(f"{path} is no JSON ({one_line(error)}); download the checkpoint again.") from error
     return parsed
 
 
@@ -188,7 +189,7 @@ def _reading(file: Path) -> Iterator[Any]:
         with safe_open(file, framework="np") as opened:
             yield opened
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is damaged ({error}); download the checkpoint again.") from error
+        raise CheckpointError(f"{file} is damaged ({one_line(error)}); download the checkpoint again.") from error
 
 
 def _finite(value: NDArray[np.float32], name: str, entry: TensorEntry) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
     family, model_type = FAMILIES[name], checkpoint.config.get("model_type")
     if model_type in family.never or (family.model_types and model_type not in family.model_types):
         raise UnsupportedError(
-            f"config.json has model_type {model_type!r}, and family {name} comes as {family.comes_as()}; "
+            f"config.json has model_type {model_type!r:.60}, and family {name} comes as {family.comes_as()}; "
             "name the family this checkpoint belongs to."
         )
     return family

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from onnxrank.errors import OutputError
 
+# No space, no more of a user's quota, no larger file.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
@@ -29,7 +32,7 @@ def staged(out: Path) -> Iterator[Path]:
         folder.chmod(0o755)
         _move(folder, out)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL:
             raise OutputError(f"the disk of {out.parent} is full; free some space and try again.") from error
         raise
     finally:

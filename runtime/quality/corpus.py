@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from onnxrank.errors import InputError
+from onnxrank.artifact.schema import parse
+from onnxrank.errors import InputError, one_line
 from onnxrank.text.documents import Document
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ def read_queries(path: Path, *, skip_bad: bool = False) -> tuple[list[Query], in
             raise ValueError("has no `query` that is a string")
         relevant = data.get("relevant")
         ids = relevant if isinstance(relevant, list) else [relevant]
-        if not ids or not all(isinstance(id_, (str, int)) for id_ in ids):
+        if not ids or not all(isinstance(id_, str | int) and not isinstance(id_, bool) for id_ in ids):
             raise ValueError("has no `relevant`, the id of a document or a list of them")
         return Query(text=data["query"], relevant=tuple(map(str, ids)))
 
@@ -85,15 +86,15 @@ def _optional_text(data: dict[str, Any], name: str) -> str | None:
     return None if data.get(name) is None else str(data[name])
 
 
-def _read(path: Path, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[list[T], int]:
+def _read(path: Path, entry: Callable[[Any, int], T], skip_bad: bool) -> tuple[list[T], int]:
     found: list[T] = []
     skipped = 0
     for number, line in _lines(path):
         try:
-            found.append(parse(json.loads(line), number))
+            found.append(entry(parse(line), number))
         except ValueError as error:
             if not skip_bad:
-                problem = f"is no JSON ({error})" if isinstance(error, json.JSONDecodeError) else str(error)
+                problem = f"is no JSON ({one_line(error)})" if isinstance(error, json.JSONDecodeError) else str(error)
                 raise InputError(
                     f"{path}, line {number} {problem}; correct it, or keep the other lines with --skip-bad."
                 ) from error
@@ -108,5 +109,5 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         # Not splitlines: JSON strings may contain other line separators.
         lines: Sequence[str] = path.read_text(encoding="utf-8", errors="strict").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a UTF-8 text file.") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); give a UTF-8 text file.") from error
     return ((number, line) for number, line in enumerate(lines, 1) if line.strip())

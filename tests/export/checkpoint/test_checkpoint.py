@@ -129,6 +129,25 @@ def test_a_wrong_shape_and_a_missing_row_are_named(tmp_path: Path) -> None:
         checkpoint.rows("a.weight", [0, 4])
 
 
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ('{"hidden_size": "64"}', "sets hidden_size to '64', and it has to be an integer from 1 to"),
+        ('{"hidden_size": null}', "sets hidden_size to None"),
+        ('{"rope_theta": NaN}', "sets rope_theta to nan, and it has to be a number"),
+        ('{"architectures": "Qwen3"}', "sets architectures to 'Qwen3', and it has to be a list of texts"),
+        ('{"a": ' * 20_000, "is nested too deeply"),
+        ("{}", "config.json does not set hidden_size"),
+    ],
+)
+def test_fields_of_the_wrong_type_are_named(tmp_path: Path, config: str, sentence: str) -> None:
+    write(tmp_path)
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint.open(tmp_path).config["hidden_size"]
+    assert sentence in str(caught.value)
+
+
 def test_a_file_that_is_cut_after_opening_is_damaged(tmp_path: Path) -> None:
     checkpoint = Checkpoint.open(write(tmp_path))
     _cut(tmp_path)

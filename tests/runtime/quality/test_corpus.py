@@ -45,7 +45,13 @@ def test_queries_have_one_or_more_relevant_documents(tmp_path: Path) -> None:
     path = write(tmp_path, '{"query": "q", "relevant": "a"}', '{"query": "r", "relevant": ["a", 2]}')
     queries, _ = read_queries(path)
     assert [query.relevant for query in queries] == [("a",), ("a", "2")]
-    for line in ('{"relevant": "a"}', '{"query": "q"}', '{"query": "q", "relevant": []}', "[]"):
+    for line in (
+        '{"relevant": "a"}',
+        '{"query": "q"}',
+        '{"query": "q", "relevant": []}',
+        '{"query": "q", "relevant": true}',
+        "[]",
+    ):
         with pytest.raises(InputError, match="line 1 has no `"):
             read_queries(write(tmp_path, line))
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,10 @@ def test_a_file_that_is_no_tokenizer_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ArtifactError, match=r"tokenizer\.json is no tokenizer"):
         TextTokenizer(tmp_path / "tokenizer.json").encode(["a"], special_tokens=False)
+    made = tiny_tokenizers.wordpiece()
+    made.save(str(tmp_path / "tokenizer.json"))
+    data = json.loads((tmp_path / "tokenizer.json").read_text())
+    data["model"]["unk_token"] = "[NONE]"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json cannot encode the texts"):
+        TextTokenizer(tmp_path / "tokenizer.json").encode(["\u4e00"], special_tokens=False)
