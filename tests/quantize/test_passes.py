@@ -248,6 +248,17 @@ def test_float16_keeps_the_head_and_the_output(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, TABLE[IDS] @ WEIGHT @ HEAD, atol=0.02)
 
 
+def test_float16_keeps_the_residual_stream_after_the_embedding() -> None:
+    model = small_model()
+    row, hidden = (next(node for node in model.graph if node.name == name) for name in ("row", "hidden"))
+    double = ir.node("Add", [row.outputs[0], row.outputs[0]], name="double")
+    double.outputs[0].name = "double"
+    model.graph.insert_after(row, double)
+    hidden.replace_input_with(0, double.outputs[0])
+    convert_float16(model, exclude="head")
+    assert [value.name for value in double.inputs if value] == ["row.float32"] * 2
+
+
 def test_float16_keeps_the_type_of_scores_and_changes_that_of_inputs() -> None:
     x = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(["batch", 96]))
     weight = ir.Value(name="weight", const_value=ir.tensor(WEIGHT), type=ir.TensorType(ir.DataType.FLOAT))
