@@ -156,7 +156,7 @@ def test_a_setting_that_is_not_known_is_refused(
         ({"query_length": 100_000}, r"a query of 100000 tokens is longer .* give --query-length \d+ or less"),
     ],
 )
-def test_lengths_belong_to_the_sides(checkpoint: Path, tmp_path: Path, options: dict[str, int], sentence: str) -> None:
+def test_lengths_belong_to_the_sides(checkpoint: Path, tmp_path: Path, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         export_tiny(checkpoint, tmp_path / "out", **options)
 

@@ -22,4 +22,4 @@ def test_other_weights_or_another_processor_have_another_path(tmp_path: Path, mo
 
 def test_a_graph_that_exists_is_not_written_again(tmp_path: Path) -> None:
     (tmp_path / MODEL).write_text("a graph")
-    write_prepacked(tmp_path / MODEL, lambda options: pytest.fail("made again"), None)
+    write_prepacked(tmp_path / MODEL, lambda options: pytest.fail("made again"), object)
