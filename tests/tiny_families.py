@@ -90,11 +90,18 @@ def qwen3_reranker(folder: Path) -> None:
 
 
 def qwen3_classifier(folder: Path) -> None:
-    """A conversion to a sequence classifier, with score.weight instead of a vocabulary projection."""
+    """A conversion to a sequence classifier, with score.weight instead of a vocabulary projection, and the prompt as
+    the chat template of its tokenizer_config.json."""
     write_tiny(folder)
+    add_settings(folder / "tokenizer_config.json", chat_template="<|im_start|>system\nJudge whether the Document meets")
     config = transformers.Qwen3Config.from_pretrained(folder, num_labels=1)
     torch.manual_seed(1)
     shake(transformers.Qwen3ForSequenceClassification(config)).save_pretrained(folder)
+
+
+def add_settings(path: Path, **settings: Any) -> None:
+    """Add fields to a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
 
 
 def matrix(folder: Path, *, pickled: bool = False) -> None:
@@ -383,7 +390,8 @@ def llama_embedding(folder: Path) -> None:
 
 
 def mxbai_rerank(folder: Path) -> None:
-    """A checkpoint whose files look like any Qwen2; its tokenizer has the prompt's words, to leave room for texts."""
+    """A checkpoint whose files look like any Qwen2 but for the model card; its tokenizer has the prompt's words, to
+    leave room for texts."""
     qwen2_logit_score(folder, words=[PREFIX, TASK] * 3)
     for name in (
         "modules.json",
@@ -393,6 +401,7 @@ def mxbai_rerank(folder: Path) -> None:
     ):
         (folder / name).unlink()
     shutil.rmtree(folder / "1_LogitScore")
+    (folder / "README.md").write_text("---\nbase_model:\n- mixedbread-ai/mxbai-rerank-base-v2\n---\n")
 
 
 def llama_nemotron(folder: Path) -> None:

@@ -2,13 +2,13 @@
 
 import difflib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from onnxrank.artifact.hub import looks_like_repo_id, snapshot
 from onnxrank.errors import InputError
 from onnxrank.export.checkpoint.aliases import ALIASES, UNSTATED
+from onnxrank.export.checkpoint.card import licence as read_licence
 from onnxrank.export.checkpoint.checkpoint import LEGACY_HEADS
 
 # Pickles are not downloaded, because loading one can run code; the exception is a small one that is read with
@@ -74,9 +74,10 @@ def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
             folder=folder,
             revision=None,
             family=None,
-            licence=_licence(folder),
+            licence=read_licence(folder),
         )
     repo_id = alias.repo_id if alias and alias.repo_id else source
+    known = alias or next((other for other in ALIASES.values() if other.repo_id == source), None)
     if not looks_like_repo_id(repo_id):
         raise InputError(_unknown(source))
     fetched = snapshot(repo_id, revision=revision, allow_patterns=PATTERNS)
@@ -85,8 +86,8 @@ def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
         id=repo_id,
         folder=fetched.folder,
         revision=fetched.revision,
-        family=alias.family if alias else None,
-        licence=_licence(fetched.folder) or (alias.licence if alias and alias.licence != UNSTATED else None),
+        family=known.family if known else None,
+        licence=read_licence(fetched.folder) or (known.licence if known and known.licence != UNSTATED else None),
     )
 
 
@@ -101,13 +102,3 @@ def _unknown(source: str) -> str:
     near = difflib.get_close_matches(source, ALIASES, n=1, cutoff=0.4)
     remedy = f"did you mean {near[0]}?" if near else "see `export-model --list`."
     return f"{source!r} is neither an alias ({', '.join(ALIASES)}), a folder, nor a hub id (owner/name); {remedy}"
-
-
-def _licence(folder: Path) -> str | None:
-    card = folder / "README.md"
-    if not card.is_file():
-        return None
-    matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    named = dict(re.findall(r"^(license(?:_name)?):[ \t]*[\"']?([\w.+-]+)", matter[1], re.MULTILINE)) if matter else {}
-    # "other" is the hub's value for a licence without a short name.
-    return named.get("license_name", "other") if named.get("license") == "other" else named.get("license")

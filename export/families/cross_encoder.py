@@ -19,6 +19,7 @@ from onnxrank.export.architectures.decoder import within
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import Module, pooling, read_modules, score_activation
 from onnxrank.export.checkpoint.tokenizer import declared_length, pad_token_id
+from onnxrank.export.families.evidence import is_classifier
 from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.families.pair_prompt import joined
 from onnxrank.export.graph import traced
@@ -31,11 +32,20 @@ from onnxrank.export.options import FamilyOptions
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether it is an encoder with a one-label sequence classifier, or a module stack that ends in scores."""
+    """Whether it is an encoder with a sequence classifier, or a module stack that ends in scores."""
     if modules := read_modules(checkpoint):
         return modules[-1].config.get("module_output_name") == "scores"
-    architecture = (checkpoint.config.get("architectures") or [""])[0]
-    return architecture.endswith("ForSequenceClassification") and checkpoint.config.get("model_type") in CLASSIFIERS
+    # In transformers, encoders call their head `classifier`, and decoders, some of them reward models, `score`.
+    return (
+        FAMILY.takes(checkpoint.config.get("model_type"))
+        and is_classifier(checkpoint)
+        and any(name.startswith("classifier.") for name in checkpoint.tensors)
+    )
+
+
+def could_be(checkpoint: Checkpoint) -> bool:
+    """Whether it is a sequence classifier or a module stack."""
+    return bool(read_modules(checkpoint)) or is_classifier(checkpoint)
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
@@ -193,6 +203,7 @@ FAMILY = Family(
     never=frozenset({*DECODERS, *ENCODERS} - set(CLASSIFIERS)),
     options=frozenset({"max_length", "activation"}),
     recognises=recognises,
+    could_be=could_be,
     plan=plan,
     reference=reference,
 )

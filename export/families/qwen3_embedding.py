@@ -11,6 +11,7 @@ from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import read_modules, st_config
 from onnxrank.export.checkpoint.tokenizer import pad_token_id, template_token_ids
+from onnxrank.export.families.evidence import is_classifier
 from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.heads import Outputs, embeddings
@@ -112,6 +113,7 @@ FAMILY = Family(
     model_types=sorted(DECODERS),
     options=frozenset({"max_length"}),
     recognises=recognises,
+    could_be=lambda checkpoint: not is_classifier(checkpoint),
     plan=plan,
     reference=reference,
 )

@@ -15,6 +15,7 @@ from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, single_token
 from onnxrank.export.families.answer_logits import answer_plan, answer_reference
+from onnxrank.export.families.evidence import prompts_with, trained_from
 from onnxrank.export.families.family import Family, Plan, Reference, Torch
 from onnxrank.export.options import FamilyOptions
 
@@ -32,9 +33,13 @@ MAX_LENGTH = 8192
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether the checkpoint has the family's chat template."""
-    template = checkpoint.folder / "chat_template.jinja"
-    return template.is_file() and "Judge whether the Document meets" in template.read_text(encoding="utf-8")
+    """Whether its chat template has the prompt's words, or it is a language model trained from a Qwen3-Reranker.
+
+    A sequence classifier without that template is not certain: it may be a reward model, or trained on plain pairs.
+    """
+    return prompts_with("Judge whether the Document meets", checkpoint) or trained_from(
+        r"Qwen/Qwen3-Reranker-\d.*", checkpoint
+    )
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:

@@ -57,6 +57,8 @@ def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
         "qwen3-reranker",
     )
     assert found.licence == "apache-2.0"
+    by_id = locate("Qwen/Qwen3-Reranker-0.6B")
+    assert (by_id.name, by_id.family, by_id.licence) == ("qwen3-reranker-0.6b", "qwen3-reranker", "apache-2.0")
 
 
 def test_every_family_has_an_alias_with_licence_and_size() -> None:
