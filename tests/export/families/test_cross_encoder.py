@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from onnxrank import Reranker
 from onnxrank.errors import CheckpointError, RerankError, UnsupportedError
@@ -108,3 +110,13 @@ def test_a_document_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None
     export_tiny(write_checkpoint(tmp_path / "m", modernbert), tmp_path / "out", max_length=64)
     found = Reranker(tmp_path / "out").score([("query", "word " * 200), ("query", "word")])
     assert found.truncated.tolist() == [True, False] and found.tokens[0] == 64
+
+
+def test_a_checkpoint_in_a_pickle_is_exported(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "bert", bert)
+    export_tiny(folder, tmp_path / "safetensors")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert export_tiny(folder, tmp_path / "pickle").family == "cross-encoder"
+    scores = [Reranker(tmp_path / name).predict(PAIRS) for name in ("safetensors", "pickle")]
+    np.testing.assert_array_equal(*scores)
