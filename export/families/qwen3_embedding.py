@@ -6,7 +6,7 @@ import onnx_ir as ir
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import TextPrompt, Texts
-from onnxrank.errors import UnsupportedError
+from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import read_modules, st_config
@@ -35,6 +35,12 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     dim = int(checkpoint.config["hidden_size"])
     instruction, query, document = _prompts(checkpoint)
     first, last = template_token_ids(tokenizer)
+    if not first and not last:
+        raise CheckpointError(
+            f"{checkpoint.folder}/tokenizer.json adds no token to a text, so an empty text has none whose vector could "
+            "be taken; use the tokenizer that the model was trained with (Qwen3-Embedding's ends each text with "
+            "<|endoftext|>)."
+        )
 
     def text(template: str) -> TextPrompt:
         return TextPrompt(

@@ -15,7 +15,7 @@ from typing import Any
 import onnx_ir as ir
 
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.checkpoint import FLOATS, Checkpoint
 from onnxrank.export.graph.builder import INLINE_BYTES, MICROSOFT, OPSET, GraphBuilder
 from onnxrank.export.graph.decoder_inputs import INT64
 from onnxrank.export.helper_process import command, last_line, settings
@@ -28,6 +28,9 @@ def classifier(checkpoint: Checkpoint, labels: tuple[int, int | None]) -> ir.Mod
     labels: the one whose logit is the score, and if not None another, whose logit is subtracted.
     Raises UnsupportedError if PyTorch cannot trace it, or if its output is not one logit.
     """
+    for name, entry in checkpoint.tensors.items():
+        if entry.dtype in FLOATS:
+            checkpoint.tensor(name)  # raises CheckpointError for NaN, which PyTorch would not notice
     model = ir.load(_trace(checkpoint.folder, *labels))
     (output,) = model.graph.outputs
     if output.shape is None or output.shape[1] != 1:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder
 from tokenizers import Tokenizer, processors
 
@@ -149,3 +149,22 @@ def test_a_template_without_types_leaves_all_at_zero(tmp_path: Path) -> None:
     export_tiny(folder, tmp_path / "out")
     theirs = CrossEncoder(str(folder), device="cpu").predict(PAIRS)
     np.testing.assert_allclose(Reranker(tmp_path / "out").predict(PAIRS), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (bert, "bert.embeddings.word_embeddings.weight"),  # in a file of its own
+        (bert, "classifier.weight"),  # inside the graph's file
+        (bert, "bert.encoder.layer.0.attention.output.LayerNorm.bias"),
+        (electra, "classifier.out_proj.weight"),
+    ],
+)
+def test_a_weight_that_is_no_number_is_named(tmp_path: Path, write: Callable[[Path], object], name: str) -> None:
+    folder = write_checkpoint(tmp_path / "model", write)
+    tensors = load_file(folder / "model.safetensors")
+    tensors[name].view(-1)[0] = float("inf")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"^tensor '{name}' in .* holds NaN or infinity"):
+        export_tiny(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
