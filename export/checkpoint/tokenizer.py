@@ -1,5 +1,6 @@
 """Reads a checkpoint's tokenizer files."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer
@@ -60,6 +61,22 @@ def settings(checkpoint: Checkpoint) -> dict[str, object]:
     """Return tokenizer_config.json, or an empty dict if there is none."""
     path = checkpoint.folder / "tokenizer_config.json"
     return read_json(path) if path.is_file() else {}
+
+
+def gives_token_types(checkpoint: Checkpoint, tokenizer: Tokenizer) -> bool:
+    """Whether transformers' tokenizer gives token_type_ids, with which the second text of a pair has type 1.
+
+    If tokenizer_config.json does not name the model's inputs, its tokenizer class decides.
+    """
+    if 1 not in tokenizer.encode("a", "b").type_ids:
+        return False
+    found = settings(checkpoint)
+    if isinstance(named := found.get("model_input_names"), list):
+        return "token_type_ids" in named
+    class_ = str(found.get("tokenizer_class") or checkpoint.config.get("model_type")).lower()
+    if class_ in ("pretrainedtokenizerfast", "tokenizersbackend"):
+        return int(version("transformers").split(".")[0]) < 5
+    return class_.startswith("bert")
 
 
 def declared_length(checkpoint: Checkpoint) -> int | None:

@@ -121,7 +121,15 @@ def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden
     Raises BackendError if the exporter is not installed.
     """
     for entry in entry_points(group="onnxrank.oracles"):
-        record: Callable[..., Golden] = entry.load()
+        try:
+            record: Callable[..., Golden] = entry.load()
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("onnxrank"):
+                raise
+            raise BackendError(
+                f"PyTorch's scores need the exporter, and {error.name} is not installed: "
+                "`pip install onnxrank[export]`."
+            ) from error
         return record(checkpoint, family=manifest.family, pairs=golden.pairs, options=manifest.options)
     raise BackendError("PyTorch's scores need the exporter: `pip install onnxrank[export]`.")
 
