@@ -1,5 +1,6 @@
 """The `export-model` command: a checkpoint in, a verified artifact folder out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar, get_args
 
@@ -9,14 +10,14 @@ from onnxrank.artifact.manifest import Activation, MaskedRow
 from onnxrank.artifact.schema import write
 from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.cli.console import say, show_json, show_table, warn
-from onnxrank.cli.options import VersionOption
+from onnxrank.cli.options import ProgressOption, VersionOption
 from onnxrank.errors import InputError
 from onnxrank.export.checkpoint.aliases import ALIASES
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.families import FAMILIES
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.progress import progress
+from onnxrank.progress import progress as progress_bar
 from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.quantize.methods import METHODS
 
@@ -95,6 +96,7 @@ def export_model(
         ),
     ] = False,
     force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
+    progress: ProgressOption = None,
     list_: Annotated[bool, typer.Option("--list", help="List aliases and families.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     version: VersionOption = False,
@@ -106,6 +108,8 @@ def export_model(
     `export-model qwen3-reranker --int8 --q4 --out artifacts/reranker`
 
     `export-model ./my-finetune --family qwen3-reranker --all`
+
+    `export-model demo-retriever --int8`, to try `onnxrank index` and `search` without a network
     """
     if list_:
         _list(as_json)
@@ -133,7 +137,7 @@ def export_model(
         folder,
         family=family,
         force=force,
-        progress=progress,
+        progress=partial(progress_bar, show=progress),
         left_out=left_out if keep_passing else None,
         options=Options(
             variants=variants,

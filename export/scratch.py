@@ -4,6 +4,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from onnxrank.leftovers import clean_up_at_the_end
+
 
 def scratch() -> Path:
     """Return the folder."""
@@ -12,4 +14,6 @@ def scratch() -> Path:
 
 @cache
 def _folder() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="onnxrank-")
+    made = tempfile.TemporaryDirectory(prefix="onnxrank-", ignore_cleanup_errors=True)
+    clean_up_at_the_end(made.cleanup)
+    return made

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.artifact.schema import SchemaError, parse, read, write
+from onnxrank.artifact.schema import parse, read, write
 from onnxrank.artifact.staging import recover, staged
 from onnxrank.embedder import Embedder
 from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError, one_line
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
-from onnxrank.text.documents import Document, check_text, texts_of
+from onnxrank.text.documents import Document, check_text, list_of_texts, texts_of
 
 CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
-FORMAT = 2
+FORMAT = 3
 # Documents embedded before their vectors go into the index: bounds the memory of indexing.
 CHUNK = 1024
 
@@ -30,10 +30,14 @@ CHUNK = 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexCard:
     """What an index on disk was made with. `retriever` names the artifact's source and variant for people; `weights` is
-    a hash of the variant's files."""
+    a hash of the variant's files. `artifact` is the retriever's folder (absolute) or hub id, `revision` its commit.
+    """
 
     format: int
     retriever: str
+    artifact: str
+    revision: str | None
+    variant: str
     weights: str
     documents: int
     dim: int
@@ -48,17 +52,28 @@ class Cascade:
         self.retriever = retriever
         self.reranker = reranker
         self.texts: list[str] = []
+        self.ids: list[str] | None = None
         self._vectors: Any = None
 
-    def index(self, corpus: Sequence[Document], *, show_progress_bar: bool | None = None) -> None:
+    @property
+    def document_template(self) -> str | None:
+        """How the fields of a document become its text: the reranker's template, if there is one."""
+        return self.reranker.document_template if self.reranker else None
+
+    def index(
+        self, corpus: Sequence[Document], *, ids: Sequence[str] | None = None, show_progress_bar: bool | None = None
+    ) -> None:
         """Embed a corpus, which replaces any earlier one. `corpus_id` in results is an index into it.
 
-        Documents with fields become texts by the reranker's template.
-        Raises InputError for an empty corpus or a document that is not a text.
+        ids: names of the documents, which results then hold as `id`. Documents with fields become texts by the
+        reranker's template. Raises InputError for an empty corpus, a document that is not a text, or too few ids.
         """
         texts = self._texts(corpus)
         if not texts:
             raise InputError("corpus is empty; give at least one document.")
+        named = None if ids is None else list_of_texts(ids, "ids")
+        if named is not None and len(named) != len(texts):
+            raise InputError(f"ids has {len(named)} entries for {len(texts)} documents; give one for each.")
         vectors: Any = None
         with progress("indexing", len(texts), show_progress_bar) as done:
             for start in range(0, len(texts), CHUNK):
@@ -67,16 +82,22 @@ class Cascade:
                     vectors = _empty_index(self._faiss, chunk.shape[1])
                 vectors.add(chunk)
                 done(len(chunk))
-        self.texts, self._vectors = texts, vectors
+        self.texts, self.ids, self._vectors = texts, named, vectors
 
     def retrieve(self, query: str, *, top_k: int = 50, instruction: str | None = None) -> list[dict[str, Any]]:
-        """Return the nearest documents, as dicts with `corpus_id`, `score` (cosine similarity) and `text`."""
+        """Return the nearest documents, as dicts with `corpus_id`, `score` (cosine similarity), `text` and, if the
+        corpus has ids, `id`."""
         check_top_k(top_k)
         check_text(query, "query")
         vector = self.retriever.encode([query], is_query=True, instruction=instruction)
         scores, ids = self._search(vector, min(top_k, len(self.texts)))
         return [
-            {"corpus_id": int(i), "score": float(score), "text": self.texts[i]}
+            {
+                **({"id": self.ids[i]} if self.ids else {}),
+                "corpus_id": int(i),
+                "score": float(score),
+                "text": self.texts[i],
+            }
             for i, score in zip(ids[0], scores[0], strict=True)
         ]
 
@@ -84,7 +105,7 @@ class Cascade:
         self, query: str, *, top_k: int = 10, retrieve: int = 50, instruction: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the `top_k` best of `retrieve` retrieved documents, as dicts with `corpus_id`, `score` (the
-        reranker's), `truncated`, `retrieval_score` and `text`.
+        reranker's), `truncated`, `retrieval_score`, `text` and, if the corpus has ids, `id`.
 
         instruction: what counts as relevant, for the reranker. Raises InputError without a reranker or a corpus.
         """
@@ -92,15 +113,7 @@ class Cascade:
             raise InputError("this cascade has no reranker; give one, or call `retrieve`.")
         found = self.retrieve(query, top_k=retrieve)
         ranked = self.reranker.rank(query, [hit["text"] for hit in found], top_k=top_k, instruction=instruction)
-        return [
-            {
-                **hit,
-                "corpus_id": found[hit["corpus_id"]]["corpus_id"],
-                "retrieval_score": found[hit["corpus_id"]]["score"],
-                "text": found[hit["corpus_id"]]["text"],
-            }
-            for hit in ranked
-        ]
+        return [{**found[hit["corpus_id"]], **hit, **_of_retrieval(found[hit["corpus_id"]])} for hit in ranked]
 
     def save(self, folder: str | Path) -> None:
         """Write the index; an index that is already there is replaced only once the new one is complete.
@@ -116,11 +129,17 @@ class Cascade:
             # faiss's own files do not report every error of a full disk.
             with (made / VECTORS).open("wb") as file:
                 self._faiss.write_index(self._vectors, self._faiss.PyCallbackIOWriter(file.write))
-            lines = (json.dumps(text, ensure_ascii=False) + "\n" for text in self.texts)
+            ids: Sequence[str | None] = self.ids or [None] * len(self.texts)
+            pairs = zip(ids, self.texts, strict=True)
+            lines = (json.dumps({"id": id_, "text": text}, ensure_ascii=False) + "\n" for id_, text in pairs)
             (made / TEXTS).write_text("".join(lines), encoding="utf-8")
+            artifact, revision = self.retriever.opened_from
             card = IndexCard(
                 format=FORMAT,
                 retriever=_name(self.retriever),
+                artifact=artifact,
+                revision=revision,
+                variant=self.retriever.variant,
                 weights=self.retriever.identity,
                 documents=len(self.texts),
                 dim=int(self._vectors.d),
@@ -133,14 +152,12 @@ class Cascade:
         Raises ArtifactError if it is not an index, is damaged, or was made with another retriever.
         """
         source = Path(folder)
-        recover(source)
+        card = read_card(source)
         try:
-            card = read(IndexCard, parse((source / CARD).read_text(encoding="utf-8")))
-            texts = [parse(line) for line in (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]]
-        except (OSError, ValueError, SchemaError) as error:
-            raise ArtifactError(
-                f"{source} is not an index ({one_line(error)}); make one with `onnxrank index`."
-            ) from error
+            lines = (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]
+            documents = [read(_Stored, parse(line)) for line in lines]
+        except (OSError, ValueError) as error:
+            raise _no_index(source, error) from error
         if card.weights != self.retriever.identity:
             raise ArtifactError(
                 f"{source} was made with {card.retriever} of other weights than this retriever, "
@@ -150,9 +167,12 @@ class Cascade:
             vectors = self._faiss.read_index(str(source / VECTORS))
         except RuntimeError as error:  # faiss raises no more specific error
             raise ArtifactError(f"{source / VECTORS} cannot be read; index the corpus again.") from error
-        if not vectors.ntotal == len(texts) == card.documents or vectors.d != card.dim:
+        if not vectors.ntotal == len(documents) == card.documents or vectors.d != card.dim:
             raise ArtifactError(f"{source} is damaged: its files disagree; index the corpus again.")
-        self.texts, self._vectors = texts, vectors
+        ids = [document.id for document in documents if document.id is not None]
+        self.texts = [document.text for document in documents]
+        self.ids = ids if len(ids) == len(documents) else None
+        self._vectors = vectors
 
     def check_corpus(self, corpus: Sequence[Document]) -> None:
         """Raise InputError unless the index was made of these documents."""
@@ -160,7 +180,7 @@ class Cascade:
             raise InputError("the index was made of another corpus; index this one, or give the corpus it was made of.")
 
     def _texts(self, corpus: Sequence[Document]) -> list[str]:
-        return texts_of(corpus, self.reranker.document_template if self.reranker else None, "corpus")
+        return texts_of(corpus, self.document_template, "corpus")
 
     def _search(self, vector: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         self._require_corpus()
@@ -170,6 +190,36 @@ class Cascade:
     def _require_corpus(self) -> None:
         if self._vectors is None:
             raise InputError("this cascade has no corpus; call `index` or `load` first.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """A document of an index on disk."""
+
+    id: str | None
+    text: str
+
+
+def read_card(folder: Path) -> IndexCard:
+    """Return what an index was made with. Raises ArtifactError if the folder is not an index of this format."""
+    recover(folder)
+    try:
+        data = parse((folder / CARD).read_text(encoding="utf-8"))
+        made = data.get("format") if isinstance(data, dict) else None
+        if isinstance(made, int) and made != FORMAT:
+            raise ArtifactError(f"{folder} is an index of format {made}, not {FORMAT}; index the corpus again.")
+        return read(IndexCard, data)
+    except (OSError, ValueError) as error:
+        raise _no_index(folder, error) from error
+
+
+def _no_index(folder: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{folder} is not an index ({one_line(error)}); make one with `onnxrank index`.")
+
+
+def _of_retrieval(hit: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reranked hit has from the retriever, under its names there."""
+    return {"corpus_id": hit["corpus_id"], "retrieval_score": hit["score"], "text": hit["text"]}
 
 
 def _name(retriever: Embedder) -> str:

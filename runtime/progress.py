@@ -1,4 +1,4 @@
-"""Progress bars for work that takes more than two seconds; none if standard error is not a terminal."""
+"""Progress bars for work that takes more than two seconds; lines, on request, if standard error is not a terminal."""
 
 import sys
 import time
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 # Shorter work ends before anyone could read a bar.
 PATIENCE_SECONDS = 2.0
+# Between two lines of a log.
+LINE_SECONDS = 5.0
 
 # done(n) reports that n more are done.
 Done = Callable[[int], None]
@@ -16,14 +18,33 @@ Done = Callable[[int], None]
 def progress(label: str, total: int, show: bool | None = None) -> Iterator[Done]:
     """Yield a function that reports how many more of `total` are done.
 
-    show: True or False, or None to show a bar if standard error is a terminal. A bar appears after two seconds.
+    show: True or False, or None for True if standard error is a terminal, where a bar appears after two seconds.
+    Elsewhere, True writes a line every few seconds and one at the end.
     """
-    if show is None:
-        show = sys.stderr.isatty()
-    if not show:
+    if show or (show is None and sys.stderr.isatty()):
+        with (_bar if sys.stderr.isatty() else _lines)(label, total) as done:
+            yield done
+    else:
         yield lambda count: None
-        return
 
+
+@contextmanager
+def _lines(label: str, total: int) -> Iterator[Done]:
+    finished, shown_at = 0, time.monotonic()
+
+    def done(count: int) -> None:
+        nonlocal finished, shown_at
+        finished += count
+        if finished == total or time.monotonic() - shown_at > LINE_SECONDS:
+            shown_at = time.monotonic()
+            sys.stderr.write(f"{label}: {finished:,} of {total:,}\n")
+            sys.stderr.flush()
+
+    yield done
+
+
+@contextmanager
+def _bar(label: str, total: int) -> Iterator[Done]:
     from rich.console import Console
     from rich.progress import Progress
 

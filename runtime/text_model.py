@@ -43,6 +43,8 @@ class TextModel:
         self.manifest: Manifest = artifact.manifest
         self.variant, files = artifact.variant(variant, on_cpu=runs_on.on_cpu)
         self.identity = artifact.identity(files)
+        # The folder, or the hub id and commit: what opens this model again.
+        self.opened_from: tuple[str, str | None] = artifact.repository or (str(artifact.folder.resolve()), None)
         artifact.fetch(TOKENIZER)
         self._encoder = TextEncoder.of(artifact)
         self._scorer = TextScorer(artifact, files, device=runs_on)

@@ -30,13 +30,13 @@ def initialise(
 ) -> None:
     """Set the embeddings and the first two layers' attention; other weights stay random."""
     table = model.model.embed_tokens.weight
-    table.copy_(_embeddings(queries, documents, *table.shape))
+    table.copy_(embeddings(queries, documents, *table.shape))
     _mark_segments(model, query_marker, document_marker)
     _match_tokens(model)
 
 
-def _embeddings(queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], rows: int, width: int) -> Tensor:
-    """Return singular vectors of the positive pointwise mutual information of query and document tokens."""
+def embeddings(queries: Sequence[Sequence[int]], documents: Sequence[Sequence[int]], rows: int, width: int) -> Tensor:
+    """Return [rows, width]: singular vectors of the pointwise mutual information of query and document tokens."""
     in_queries, in_documents = _incidence(queries, rows), _incidence(documents, rows)
     together = in_queries.T @ in_documents
     counts = (together + together.T + 0.1 * (in_documents.T @ in_documents)).toarray()

@@ -21,6 +21,7 @@ def _alias(repo_id: str | None, family: str, parameters: str, licence: str = "ap
 
 ALIASES = {
     "demo": _alias(None, "qwen3-reranker", "1.4M"),
+    "demo-retriever": _alias(None, "qwen3-embedding", "1.7M"),
     "qwen3-reranker": _alias("Qwen/Qwen3-Reranker-0.6B", "qwen3-reranker", "0.6B"),
     "qwen3-reranker-4b": _alias("Qwen/Qwen3-Reranker-4B", "qwen3-reranker", "4B"),
     "qwen3-reranker-8b": _alias("Qwen/Qwen3-Reranker-8B", "qwen3-reranker", "8B"),

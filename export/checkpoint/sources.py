@@ -58,7 +58,7 @@ def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
     alias = ALIASES.get(source)
     if alias and alias.repo_id is None:
         _refuse_revision(revision, source)
-        folder = Path(__file__).parent.parent / "demo"
+        folder = Path(__file__).parent.parent / source.replace("-", "_")
         return CheckpointSource(
             name=source,
             id=f"onnxrank/{source}",

@@ -26,6 +26,7 @@ from onnxrank.export.families import FAMILIES
 from onnxrank.export.families.family import Reference, Torch
 from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.options import FamilyOptions, Setting
+from onnxrank.leftovers import cleaned_up
 from onnxrank.progress import Done
 
 
@@ -96,6 +97,8 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
             stderr=stderr,
             **settings(),
         ) as process,
+        # Popen alone would wait for the process, however long it still takes.
+        cleaned_up(process.kill),
     ):
         assert process.stdin and process.stdout
         # A process that died at an import reads nothing; its standard error says why.

@@ -7,9 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from onnxrank.errors import OutputError
+from onnxrank.leftovers import cleaned_up
 
 # No space, no more of a user's quota, no larger file.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -27,16 +29,21 @@ def staged(out: Path) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f"{_stem(out)}partial-{os.getpid()}-", dir=out.parent))
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror}); choose another folder.") from error
-    try:
-        yield folder
-        folder.chmod(0o755)
-        _move(folder, out)
-    except OSError as error:
-        if error.errno in FULL:
-            raise OutputError(f"the disk of {out.parent} is full; free some space and try again.") from error
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with cleaned_up(partial(_abandon, folder, out)):
+        try:
+            yield folder
+            folder.chmod(0o755)
+            _move(folder, out)
+        except OSError as error:
+            if error.errno in FULL:
+                raise OutputError(f"the disk of {out.parent} is full; free some space and try again.") from error
+            raise
+
+
+def _abandon(folder: Path, out: Path) -> None:
+    """Remove what is left of a staged folder, and put the old folder back if the move was interrupted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    recover(out)
 
 
 def recover(out: Path) -> None:
@@ -47,10 +54,10 @@ def recover(out: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
         else:
             old.rename(out)
-    for partial in out.parent.glob(f"{_stem(out)}partial-*"):
-        made_by = re.match(r"(\d+)-", partial.name.removeprefix(f"{_stem(out)}partial-"))
+    for half_made in out.parent.glob(f"{_stem(out)}partial-*"):
+        made_by = re.match(r"(\d+)-", half_made.name.removeprefix(f"{_stem(out)}partial-"))
         if made_by and not _alive(int(made_by[1])):
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(half_made, ignore_errors=True)
 
 
 def _move(folder: Path, out: Path) -> None:

@@ -8,8 +8,8 @@ import typer
 from onnxrank.artifact.opening import open_artifact
 from onnxrank.artifact.schema import write
 from onnxrank.cli.console import show_json, show_table
-from onnxrank.cli.options import JsonOption, ThreadsOption, VariantOption
-from onnxrank.progress import progress
+from onnxrank.cli.options import JsonOption, ProgressOption, ThreadsOption, VariantOption
+from onnxrank.progress import progress as progress_bar
 from onnxrank.quality.long_documents import (
     CASES,
     POSITIONS,
@@ -28,6 +28,7 @@ def long_documents(
     tokens: Annotated[int, typer.Option(min=1, help="Approximate length of a document, in tokens.")] = 1500,
     variant: VariantOption = None,
     threads: ThreadsOption = None,
+    progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Test whether a model finds the answer at the start and at the end of long documents.
@@ -39,7 +40,7 @@ def long_documents(
         limits: Sequence[int | None] = max_length or [None]
         opened = open_artifact(artifact)
         rerankers = [Reranker(opened, variant=variant, threads=threads, max_length=limit) for limit in limits]
-        with progress(f"scoring {artifact}", len(rerankers) * len(CASES) * len(POSITIONS)) as done:
+        with progress_bar(f"scoring {artifact}", len(rerankers) * len(CASES) * len(POSITIONS), progress) as done:
             results[artifact] = [run_long_documents(reranker, tokens=tokens, done=done) for reranker in rerankers]
     if as_json:
         show_json({artifact: [write(result) for result in found] for artifact, found in results.items()})

@@ -28,6 +28,18 @@ VersionOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 SkipOption = Annotated[bool, typer.Option("--skip-bad", help="Skip lines that cannot be read.")]
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Show how much is done; by default in terminals, for work of more than two seconds. If standard error is "
+        "no terminal, a line every few seconds.",
+        show_default=False,
+    ),
+]
 RetrieverOption = Annotated[str, typer.Option(help="Artifact of an embedding model: folder or hub id.")]
+IndexedRetrieverOption = Annotated[
+    str | None, typer.Option(help="The retriever's new place, if it has moved; the index remembers it.")
+]
 RerankerOption = Annotated[str | None, typer.Option(help="Artifact of a reranker: folder or hub id; none by default.")]
 RetrieveOption = Annotated[int, typer.Option(min=1, help="Documents to retrieve before reranking.")]

@@ -1,6 +1,6 @@
 """`onnxrank rank`: ranks documents by relevance to a query."""
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,12 +8,21 @@ import typer
 from rich.markup import escape
 
 from onnxrank.artifact.opening import Artifact, open_artifact
-from onnxrank.cli.console import shorten, show_json, show_table, warn
+from onnxrank.cli.console import misused, shorten, show_json, show_table
+from onnxrank.cli.documents import (
+    NO_DOCUMENTS,
+    TemplateOption,
+    TextFieldOption,
+    layout_of,
+    piped,
+    read_documents,
+)
 from onnxrank.cli.options import (
     ArtifactArgument,
     DimOption,
     JsonOption,
     LayersOption,
+    ProgressOption,
     RevisionOption,
     SkipOption,
     ThreadsOption,
@@ -21,9 +30,8 @@ from onnxrank.cli.options import (
 )
 from onnxrank.errors import InputError
 from onnxrank.late_interaction import LateInteraction
-from onnxrank.quality.corpus import read_corpus
+from onnxrank.quality.corpus import Entry
 from onnxrank.reranker import Reranker
-from onnxrank.text.documents import Document, texts_of
 
 
 def rank(
@@ -33,9 +41,13 @@ def rank(
     documents: Annotated[
         Path | None,
         typer.Option(
-            help="File with one document per line, or JSON Lines with `text` or fields such as `name`; - for stdin."
+            help="File with one document per line; or, if it ends in .jsonl or .json, JSON Lines or a JSON array of "
+            "texts or objects with `text`, or fields such as `title` and `body`. - for stdin, which is also read if it "
+            "is piped and there are no documents."
         ),
     ] = None,
+    text_field: TextFieldOption = None,
+    document_template: TemplateOption = None,
     variant: VariantOption = None,
     layers: LayersOption = None,
     dim: DimOption = None,
@@ -46,6 +58,7 @@ def rank(
     max_length: Annotated[int | None, typer.Option(help="Cut prompts to this many tokens.")] = None,
     threads: ThreadsOption = None,
     revision: RevisionOption = None,
+    progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank documents by relevance to a query.
@@ -53,26 +66,36 @@ def rank(
     `onnxrank rank artifacts/demo "sort an array" "sort(a): ..." "mean(a): ..."`
 
     `onnxrank rank artifacts/demo "sort an array" --documents docs.txt --top-k 3`
+
+    `onnxrank rank artifacts/demo "sort an array" --documents docs.jsonl --document-template "{title}: {body}" --json`
+
+    `git log --format=%s | onnxrank rank artifacts/demo "fix a memory leak"`
     """
-    candidates: list[Document] = [*(texts or []), *(_read_documents(documents, skip_bad) if documents else [])]
+    if not (texts or documents or piped()):
+        raise misused(NO_DOCUMENTS)
     opened = open_artifact(artifact, revision=revision)
+    prompt = opened.manifest.scoring.prompt
+    layout = layout_of(text_field, document_template, prompt.document_template if prompt else None)
+    candidates = read_documents(texts or [], documents, layout, skip_bad)
+    plain = [str(one.document) if isinstance(one, Entry) else one for one in candidates]
     model: Reranker | LateInteraction
     if opened.manifest.scoring.late_interaction:
         _refuse(opened, layers=layers, dim=dim, instruction=instruction, max_length=max_length, raw=raw or None)
         model = LateInteraction(opened, variant=variant, threads=threads)
-        hits = model.rank(query, texts_of(candidates, None, "documents"), top_k=top_k, return_documents=True)
+        hits = model.rank(query, plain, top_k=top_k, return_documents=True, show_progress_bar=progress)
     else:
         model = Reranker(opened, variant=variant, layers=layers, dim=dim, threads=threads, max_length=max_length)
         hits = model.rank(
             query,
-            candidates,
+            plain,
             top_k=top_k,
             return_documents=True,
             instruction=instruction,
             activation="identity" if raw else None,
+            show_progress_bar=progress,
         )
     if as_json:
-        show_json(hits)
+        show_json([_with_id(hit, candidates) for hit in hits])
         return
     rows = [
         [
@@ -92,14 +115,7 @@ def _refuse(artifact: Artifact, **options: Any) -> None:
         raise InputError(f"{artifact.folder} is a late-interaction model, which takes no --{option}; leave it out.")
 
 
-def _read_documents(path: Path, skip_bad: bool) -> list[Document]:
-    if path.suffix == ".jsonl":
-        entries, skipped = read_corpus(path, skip_bad=skip_bad)
-        if skipped:
-            warn(f"{skipped} lines of {path} were skipped.")
-        return [entry.document for entry in entries]
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a UTF-8 text file.") from error
-    return [line for line in text.splitlines() if line.strip()]
+def _with_id(hit: dict[str, Any], candidates: Sequence[Entry | str]) -> dict[str, Any]:
+    """Return a hit with its document's id, if the document comes from a JSON file."""
+    found = candidates[hit["corpus_id"]]
+    return {"id": found.id, **hit} if isinstance(found, Entry) else hit

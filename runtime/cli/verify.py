@@ -8,8 +8,15 @@ from onnxrank.artifact.golden import read_golden
 from onnxrank.artifact.opening import open_artifact
 from onnxrank.artifact.schema import write
 from onnxrank.cli.console import show_json, show_table
-from onnxrank.cli.options import ArtifactArgument, JsonOption, RevisionOption, ThreadsOption, VariantsOption
-from onnxrank.progress import progress
+from onnxrank.cli.options import (
+    ArtifactArgument,
+    JsonOption,
+    ProgressOption,
+    RevisionOption,
+    ThreadsOption,
+    VariantsOption,
+)
+from onnxrank.progress import progress as progress_bar
 from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
 from onnxrank.proof.verification import Verification, check_gates, repeat_oracle, runs_of, verify_variant
 
@@ -22,6 +29,7 @@ def verify(
     ] = None,
     threads: ThreadsOption = None,
     revision: RevisionOption = None,
+    progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check every file's hash and compare every graph's scores with PyTorch's.
@@ -36,7 +44,7 @@ def verify(
         golden = repeat_oracle(opened.manifest, golden, against)
     results: dict[str, Verification] = {}
     for name, files in chosen.items():
-        with progress(f"verifying {name}", len(golden.scored) * runs_of(files)) as done:
+        with progress_bar(f"verifying {name}", len(golden.scored) * runs_of(files), progress) as done:
             results[name] = verify_variant(opened, files, golden, threads=threads, done=done)
     if as_json:
         show_json({name: write(result) for name, result in results.items()})

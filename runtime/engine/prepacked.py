@@ -15,6 +15,7 @@ from typing import Any
 
 from onnxrank.engine.device import onnxruntime
 from onnxrank.errors import OutputError, one_line
+from onnxrank.leftovers import cleaned_up
 
 MODEL, DATA = "model.onnx", "model.onnx_data"
 # Bytes; smaller tensors stay in the graph.
@@ -47,7 +48,8 @@ def write_prepacked(path: Path, make: Callable[[Any], object], new_options: Call
     if path.exists():
         return
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{path.parent.name}-", dir=path.parent.parent) as scratch:
+        folder = tempfile.TemporaryDirectory(prefix=f"{path.parent.name}-", dir=path.parent.parent)
+        with folder as scratch, cleaned_up(folder.cleanup):
             options = new_options()
             options.optimized_model_filepath = str(Path(scratch) / MODEL)
             for name, value in (

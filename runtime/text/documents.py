@@ -65,7 +65,7 @@ def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, p
             f"{place} has fields{names}, and this model reads plain texts; give a string (in a file, as `text`), or "
             "export it with --document-template."
         )
-    slots = re.findall(r"\{(\w+)\}", template)
+    slots = slots_of(template)
     if isinstance(document, Mapping):
         fields = dict(document)
     elif len(document) == len(slots):
@@ -75,4 +75,14 @@ def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, p
     for slot in slots:
         if not isinstance(fields.get(slot), str):
             raise InputError(f"{place} has no text called {slot!r}; this model reads {', '.join(slots)}.")
+    return fill(template, fields)
+
+
+def slots_of(template: str) -> list[str]:
+    """Return the names of a document template's fields."""
+    return re.findall(r"\{(\w+)\}", template)
+
+
+def fill(template: str, fields: Mapping[str, str]) -> str:
+    """Return a document template with each {slot} replaced by the field of that name."""
     return re.sub(r"\{(\w+)\}", lambda match: fields[match[1]], template)

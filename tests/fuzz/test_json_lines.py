@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from onnxrank.cli.rank import _read_documents
-from onnxrank.quality.corpus import read_corpus, read_queries
+from onnxrank.quality.corpus import read_corpus, read_plain, read_queries
+from onnxrank.quality.text_file import looks_like_json
 from onnxrank.text.documents import texts_of
 from tests.fuzz.campaign import attempt, cases
 from tests.fuzz.mutations import VALUES, damaged_bytes
@@ -33,8 +33,8 @@ def test_damaged_json_lines(tmp_path: Path) -> None:
         for skip in (False, True):
             attempt("corpora", partial(read_texts, file, skip))
             attempt("queries", partial(read_queries, file, skip_bad=skip))
-            attempt("documents", partial(_read_documents, file, skip))
-        attempt("text files", lambda: texts_of(_read_documents(plain, False), None, "documents"))
+        attempt("text files", lambda: texts_of(read_plain(plain)[0], None, "documents"))
+        attempt("standard input", partial(looks_like_json, content))
 
     check()
 

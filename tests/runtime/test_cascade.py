@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from onnxrank import Cascade, Embedder, Reranker
 from onnxrank.cli.app import app
-from onnxrank.cli.index import open_cascade
+from onnxrank.cli.retrieval import open_cascade
 from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
 from onnxrank.quality.corpus import Entry, Query
 from onnxrank.quality.measures import ROUTING, measure
@@ -145,7 +145,7 @@ def test_a_damaged_index_is_refused_and_the_corpus_before_stays(cascade: Cascade
         cascade.load(tmp_path / "none")
     cascade.save(tmp_path / "index")
     texts = (tmp_path / "index" / "texts.jsonl").read_text()
-    (tmp_path / "index" / "texts.jsonl").write_text(texts + '"another"\n')
+    (tmp_path / "index" / "texts.jsonl").write_text(texts + '{"id": null, "text": "another"}\n')
     with pytest.raises(ArtifactError, match="is damaged: its files disagree"):
         cascade.load(tmp_path / "index")
     (tmp_path / "index" / "vectors.faiss").write_bytes(b"x" * 10)
@@ -163,6 +163,8 @@ def test_bad_input_is_one_sentence(cascade: Cascade, retriever_artifact: Path, t
         alone.index([])
     with pytest.raises(InputError, match="corpus is a single string"):
         alone.index("text")
+    with pytest.raises(InputError, match="ids has 1 entries for 2 documents; give one for each"):
+        alone.index(["text", "another"], ids=["a"])
     with pytest.raises(InputError, match=r"corpus\[1\] has fields"):
         alone.index(["text", {"name": "n", "description": "d"}])
     with pytest.raises(InputError, match="has no reranker"):
@@ -216,9 +218,10 @@ def test_the_commands_index_search_and_evaluate(
     assert not index.exists()
     shown = CliRunner().invoke(app, [*map(str, made), "--skip-bad"], catch_exceptions=False)
     assert "5 documents" in shown.output and "1 lines" in shown.output
-    assert invoke("search", index, QUERY, *models, "--top-k", 2, "--retrieve", 4) == cascade.search(
-        QUERY, top_k=2, retrieve=4
-    )
+    hits = cascade.search(QUERY, top_k=2, retrieve=4)
+    assert invoke("search", index, QUERY, *models, "--top-k", 2, "--retrieve", 4) == [
+        {**hit, "id": f"d{hit['corpus_id']}"} for hit in hits
+    ]
     found = invoke("evaluate", *models, "--corpus", corpus, "--queries", queries, "--index", index, "--skip-bad")
     assert found["queries"] == 1 and set(found["retrieved"]) == set(found["reranked"]) == set(ROUTING)
     assert found["reranked"]["MRR@10"] == 1.0

@@ -11,15 +11,11 @@ from tests.stand_in_hub import COMMIT, StandInHub
 CARD = b"---\ntags: [x]\nlicense: mit\n---\n# A model\n"
 
 
-def test_the_demo_is_inside_the_package() -> None:
-    found = locate("demo")
+@pytest.mark.parametrize(("name", "family"), [("demo", "qwen3-reranker"), ("demo-retriever", "qwen3-embedding")])
+def test_the_demos_are_inside_the_package(name: str, family: str) -> None:
+    found = locate(name)
     assert (found.folder / "model.safetensors").is_file()
-    assert (found.name, found.family, found.licence, found.revision) == (
-        "demo",
-        "qwen3-reranker",
-        "apache-2.0",
-        None,
-    )
+    assert (found.name, found.family, found.licence, found.revision) == (name, family, "apache-2.0", None)
 
 
 def test_a_folder_tells_its_name_and_licence_but_not_its_path(tmp_path: Path) -> None:
