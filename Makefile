@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo test web contract peers setup check types bench bench-quick bench-exports clean
+.PHONY: help demo test fuzz web contract peers lowest setup check types bench bench-quick bench-exports clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -20,6 +20,9 @@ test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests with coverage
 	$(VENV)/coverage combine -q
 	$(VENV)/coverage report
 
+fuzz: .venv/ready ## Run the campaign of bad input at length
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/fuzz --hypothesis-profile long
+
 web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the module for browsers: types, Node, Chromium on WASM and WebGPU
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.web.fixtures build/web
 	cd runtime/web && npm run --silent check && npm test --silent
@@ -32,7 +35,13 @@ peers: .venv-peers/ready ## Run the families on transformers 4, and our artifact
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/peers
 
-setup: .venv/ready .venv-peers/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
+lowest: .venv-lowest/ready artifacts/demo/reranker.json ## Run the runtime on the oldest releases that the package allows
+	LOWEST=1 .venv-lowest/bin/python -m pytest --confcutdir=tests/lowest tests/lowest
+
+artifacts/demo/reranker.json: .venv/ready
+	$(VENV)/export-model demo --q4 --force
+
+setup: .venv/ready .venv-peers/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
 
 check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .
@@ -62,7 +71,7 @@ bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints
 	$(VENV)/python -m benchmarks.maxsim
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers build artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-lowest build artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
@@ -90,6 +99,14 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	.venv-peers/bin/pip install -q torch==2.13.0
 	.venv-peers/bin/pip install -q -r tests/peers/requirements.txt
 	.venv-peers/bin/pip install -q --no-deps -r tests/peers/requirements-no-deps.txt
+	@touch $@
+
+# After the others, which build the package in this folder too.
+.venv-lowest/ready: pyproject.toml | .venv/ready .venv-peers/ready
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install -q uv
+	.venv-lowest/bin/uv pip install -q --python .venv-lowest/bin/python --resolution lowest-direct \
+		-e ".[cpu,retrieval]" "pytest>=9"
 	@touch $@
 
 # The tokenizers of all Qwen3 models and of mmBERT, for tests that need the real ones and for benchmarks.

@@ -7,7 +7,7 @@ import resource
 import shutil
 import sys
 import time
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ UNTRAINED = Tolerance(
 )  # fmt: skip
 
 
-class Model(str, Enum):
+class Model(StrEnum):
     """The names in full_size_encoders.MODELS."""
 
     MMBERT = "mmbert"

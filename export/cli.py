@@ -9,8 +9,8 @@ import typer
 from onnxrank.artifact.manifest import Activation, MaskedRow
 from onnxrank.artifact.schema import write
 from onnxrank.artifact.variants import PRECISIONS
-from onnxrank.cli.console import run, say, show_json, show_table
-from onnxrank.cli.options import ProgressOption
+from onnxrank.cli.console import say, show_json, show_table, warn
+from onnxrank.cli.options import ProgressOption, VersionOption
 from onnxrank.errors import InputError
 from onnxrank.export.checkpoint.aliases import ALIASES
 from onnxrank.export.checkpoint.sources import locate
@@ -88,10 +88,18 @@ def export_model(
             "Texts in other scripts fall back to bytes or unknown tokens, and score worse."
         ),
     ] = None,
+    keep_passing: Annotated[
+        bool,
+        typer.Option(
+            help="If a variant does not score like PyTorch, write the others: each failure is a warning on standard "
+            "error, and the exit code is 0 unless all fail."
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
     progress: ProgressOption = None,
     list_: Annotated[bool, typer.Option("--list", help="List aliases and families.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    version: VersionOption = False,
 ) -> None:
     """Export a reranker checkpoint to a folder of ONNX graphs, and check that they score like PyTorch.
 
@@ -118,12 +126,19 @@ def export_model(
     variants = [name for name, wanted in flags.items() if wanted or every or name in (variant or ())] or ["q4"]
     located = locate(source, revision=revision)
     folder = out or Path("artifacts") / located.name
+    failed: dict[str, str] = {}
+
+    def left_out(variant: str, reason: str) -> None:
+        failed[variant] = reason
+        warn(f"warning: {variant} is left out: {reason}")
+
     manifest = export(
         located,
         folder,
         family=family,
         force=force,
         progress=partial(progress_bar, show=progress),
+        left_out=left_out if keep_passing else None,
         options=Options(
             variants=variants,
             head=head,
@@ -148,17 +163,12 @@ def export_model(
         ),
     )
     if as_json:
-        show_json({"folder": str(folder), "manifest": write(manifest)})
+        show_json({"folder": str(folder), "manifest": write(manifest), "failed": failed})
         return
     rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v)]
     show_table(f"{manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
     size = sum(entry.bytes for entry in manifest.files.values())
     say(f"wrote {folder} ({size / 1e6:,.1f} MB): {', '.join(manifest.variants)}")
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    run(app)
 
 
 def _choose(option: str, value: object, choices: tuple[T, ...]) -> T:

@@ -14,7 +14,8 @@ from tokenizers import Tokenizer
 from onnxrank.artifact.golden import Golden, write_golden
 from onnxrank.artifact.manifest import FORMAT, MANIFEST, FileEntry, Manifest, Source, read_manifest, write_manifest
 from onnxrank.artifact.opening import TOKENIZER, Artifact, sha256
-from onnxrank.errors import InputError
+from onnxrank.engine.device import onnxruntime
+from onnxrank.errors import InputError, ParityError
 from onnxrank.export.artifact.card import write_card
 from onnxrank.export.artifact.device_check import write_device_check
 from onnxrank.export.artifact.staging import staged_artifact
@@ -30,6 +31,7 @@ from onnxrank.export.options import Options
 from onnxrank.export.proof.evaluation import evaluate_labels
 from onnxrank.export.proof.golden_pairs import EVALUATION, golden_pairs
 from onnxrank.export.proof.oracle import record
+from onnxrank.export.proof.remedies import remedy
 from onnxrank.export.proof.token_ids import with_fitting_prompt
 from onnxrank.proof.verification import check_gates, runs_of, verify_variant
 
@@ -54,12 +56,20 @@ class Job:
 
 
 def export(
-    source: CheckpointSource, out: Path, *, family: str | None, options: Options, force: bool, progress: Progress
+    source: CheckpointSource,
+    out: Path,
+    *,
+    family: str | None,
+    options: Options,
+    force: bool,
+    progress: Progress,
+    left_out: Callable[[str, str], None] | None = None,
 ) -> Manifest:
     """Write the artifact folder `out` and return its manifest.
 
     source: from `locate`. family: its name, or None to take the alias's family or detect it from the checkpoint.
-    Raises a RerankError and then leaves `out` unchanged.
+    left_out(variant, reason) is called for each variant that does not score like PyTorch, which is then left out; None
+    refuses the whole export. Raises a RerankError, also if no variant is left, and then leaves `out` unchanged.
     """
     with staged_artifact(out, force=force) as folder:
         job = prepare(source, family, options)
@@ -67,14 +77,20 @@ def export(
         golden = record_golden(job, folder, progress)
         artifact = Artifact(folder=folder, manifest=empty_manifest(job))
         artifact = with_fitting_prompt(artifact, golden, job.source.folder)
-        for variant in options.variants:
-            artifact = add_variant(job, artifact, golden, variant, progress)
+        for i, variant in enumerate(options.variants, 1):
+            try:
+                artifact = add_variant(job, artifact, golden, variant, progress)
+            except ParityError as error:
+                if left_out is None or (i == len(options.variants) and not artifact.manifest.variants):
+                    raise
+                left_out(variant, str(error))
         finish(job, artifact)
     return read_manifest(out)
 
 
 def prepare(source: CheckpointSource, family: str | None, options: Options) -> Job:
     """Check everything that can be checked before PyTorch runs, which takes minutes. Raises a RerankError."""
+    onnxruntime()  # raises BackendError if it is not installed
     checkpoint = Checkpoint.open(source.folder)
     chosen = find_family(family or source.family, checkpoint)
     check_options(chosen, options.family)
@@ -158,14 +174,22 @@ def empty_manifest(job: Job) -> Manifest:
 
 
 def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progress: Progress) -> Artifact:
-    """Build, save, verify and evaluate one variant; return the artifact with it."""
+    """Build, save, verify and evaluate one variant; return the artifact with it.
+
+    Raises ParityError, after deleting its files, if it does not score like PyTorch.
+    """
     with progress(f"writing {name}", 1) as done:
         variant = write_variant(artifact.folder, name, job.plan.graphs, job.options, job.vocabulary)
         done(1)
     artifact = with_files(artifact)
     with progress(f"proving {name}", len(golden.scored) * runs_of(variant)) as done:
         verification = verify_variant(artifact, variant, golden, done=done)
-    check_gates(name, verification)
+    try:
+        check_gates(name, verification)
+    except ParityError as error:
+        for file in variant.files:
+            (artifact.folder / file).unlink()
+        raise ParityError(f"{str(error).removesuffix('.')}; {remedy(name, job.options)}") from error
     variant = verification.recorded(variant)
 
     def added() -> Artifact:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxrank.artifact.schema import read, write
+from onnxrank.artifact.schema import parse, read, write
 from onnxrank.artifact.staging import recover, staged
 from onnxrank.embedder import Embedder
-from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
+from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError, one_line
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
@@ -125,7 +125,9 @@ class Cascade:
         if target.exists() and not (target / CARD).is_file():
             raise OutputError(f"{target} exists and is not an index; choose another folder.")
         with staged(target) as made:
-            self._faiss.write_index(self._vectors, str(made / VECTORS))
+            # faiss's own files do not report every error of a full disk.
+            with (made / VECTORS).open("wb") as file:
+                self._faiss.write_index(self._vectors, self._faiss.PyCallbackIOWriter(file.write))
             ids: Sequence[str | None] = self.ids or [None] * len(self.texts)
             pairs = zip(ids, self.texts, strict=True)
             lines = (json.dumps({"id": id_, "text": text}, ensure_ascii=False) + "\n" for id_, text in pairs)
@@ -152,7 +154,7 @@ class Cascade:
         card = read_card(source)
         try:
             lines = (source / TEXTS).read_text(encoding="utf-8").split("\n")[:-1]
-            documents = [read(_Stored, json.loads(line)) for line in lines]
+            documents = [read(_Stored, parse(line)) for line in lines]
         except (OSError, ValueError) as error:
             raise _no_index(source, error) from error
         if card.weights != self.retriever.identity:
@@ -201,7 +203,7 @@ def read_card(folder: Path) -> IndexCard:
     """Return what an index was made with. Raises ArtifactError if the folder is not an index of this format."""
     recover(folder)
     try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        data = parse((folder / CARD).read_text(encoding="utf-8"))
         made = data.get("format") if isinstance(data, dict) else None
         if isinstance(made, int) and made != FORMAT:
             raise ArtifactError(f"{folder} is an index of format {made}, not {FORMAT}; index the corpus again.")
@@ -211,7 +213,7 @@ def read_card(folder: Path) -> IndexCard:
 
 
 def _no_index(folder: Path, error: Exception) -> ArtifactError:
-    return ArtifactError(f"{folder} is not an index ({error}); make one with `onnxrank index`.")
+    return ArtifactError(f"{folder} is not an index ({one_line(error)}); make one with `onnxrank index`.")
 
 
 def _of_retrieval(hit: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,16 @@
 A message gives the value, the place and the remedy in one sentence. Any other exception is a bug.
 """
 
+# Characters of others' text inside a sentence.
+LIBRARY = 400
+
+
+def one_line(message: object) -> str:
+    """Return a library's error, or a text from a file, as part of a sentence: in one line, of printable characters."""
+    text = " ".join(str(message).split()).rstrip(".") or type(message).__name__
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return text if len(text) <= LIBRARY else f"{text[: LIBRARY - 1]}…"
+
 
 class RerankError(Exception):
     """Base of all errors raised on purpose; the command lines print it and exit with 1."""

@@ -51,8 +51,8 @@ FUSED = {
     "RotaryEmbedding", "MatMulNBits", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMulInteger",
     "DynamicQuantizeLinear", "EmbedLayerNormalization",
 }  # fmt: skip
-# Families that are not detected, by design: a checkpoint without a chat template, and one without a builder.
-NAMED_BY_HAND = {"mxbai-rerank", "qwen3-reranker", "qwen3-reranker, classifier", "electra, traced"}
+# Not detected, by design: a checkpoint without a chat template.
+NAMED_BY_HAND = {"qwen3-reranker"}
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import tomllib
 
 import onnxrank
 

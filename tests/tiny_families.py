@@ -89,12 +89,19 @@ def qwen3_reranker(folder: Path) -> None:
     write_tiny(folder)
 
 
-def qwen3_classifier(folder: Path) -> None:
-    """A conversion to a sequence classifier, with score.weight instead of a vocabulary projection."""
+def qwen3_classifier(folder: Path, *, labels: int = 1) -> None:
+    """A conversion to a sequence classifier, with score.weight instead of a vocabulary projection, and the prompt as
+    the chat template of its tokenizer_config.json."""
     write_tiny(folder)
-    config = transformers.Qwen3Config.from_pretrained(folder, num_labels=1)
+    add_settings(folder / "tokenizer_config.json", chat_template="<|im_start|>system\nJudge whether the Document meets")
+    config = transformers.Qwen3Config.from_pretrained(folder, num_labels=labels)
     torch.manual_seed(1)
     shake(transformers.Qwen3ForSequenceClassification(config)).save_pretrained(folder)
+
+
+def add_settings(path: Path, **settings: Any) -> None:
+    """Add fields to a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
 
 
 def matrix(folder: Path, *, pickled: bool = False) -> None:
@@ -216,13 +223,13 @@ def multi_vector(folder: Path) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
 
 
-def bert(folder: Path) -> None:
+def bert(folder: Path, *, labels: int = 1, **config: Any) -> None:
     tokenizer = tiny_tokenizers.wordpiece()
     torch.manual_seed(5)
     config = transformers.BertConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
-        intermediate_size=96, max_position_embeddings=640, num_labels=1, pad_token_id=0,
-        sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.0.0"},
+        intermediate_size=96, max_position_embeddings=640, num_labels=labels, pad_token_id=0,
+        sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.0.0"}, **config,
     )  # fmt: skip
     shake(transformers.BertForSequenceClassification(config)).save_pretrained(folder)
     tiny_tokenizers.save(tokenizer, folder, max_length=640, inputs=["token_type_ids"])
@@ -240,10 +247,10 @@ def xlm_roberta(folder: Path) -> None:
     tiny_tokenizers.save(tokenizer, folder, max_length=640)
 
 
-def modernbert(folder: Path, *, pooling: str = "mean") -> None:
+def modernbert(folder: Path, *, pooling: str = "mean", labels: int = 1) -> None:
     tokenizer = tiny_tokenizers.byte_level()
     torch.manual_seed(7)
-    config = modernbert_config(tokenizer.get_vocab_size(), num_labels=1, classifier_pooling=pooling)
+    config = modernbert_config(tokenizer.get_vocab_size(), num_labels=labels, classifier_pooling=pooling)
     shake(transformers.ModernBertForSequenceClassification(config)).save_pretrained(folder)
     tiny_tokenizers.save(tokenizer, folder, max_length=4096)
 
@@ -287,13 +294,13 @@ def module_stack(folder: Path) -> None:
     (folder / "config_sentence_transformers.json").write_text(json.dumps(identity))
 
 
-def electra(folder: Path) -> None:
+def electra(folder: Path, *, labels: int = 1) -> None:
     """An architecture without a builder, which is traced."""
     tokenizer = tiny_tokenizers.wordpiece()
     torch.manual_seed(9)
     config = transformers.ElectraConfig(
         vocab_size=tokenizer.get_vocab_size(), embedding_size=128, hidden_size=128, num_hidden_layers=2,
-        num_attention_heads=4, intermediate_size=96, max_position_embeddings=640, num_labels=1, pad_token_id=0,
+        num_attention_heads=4, intermediate_size=96, max_position_embeddings=640, num_labels=labels, pad_token_id=0,
     )  # fmt: skip
     shake(transformers.ElectraForSequenceClassification(config)).save_pretrained(folder)
     tiny_tokenizers.save(tokenizer, folder, max_length=640, inputs=["token_type_ids"])
@@ -383,7 +390,8 @@ def llama_embedding(folder: Path) -> None:
 
 
 def mxbai_rerank(folder: Path) -> None:
-    """A checkpoint whose files look like any Qwen2; its tokenizer has the prompt's words, to leave room for texts."""
+    """A checkpoint whose files look like any Qwen2 but for the model card; its tokenizer has the prompt's words, to
+    leave room for texts."""
     qwen2_logit_score(folder, words=[PREFIX, TASK] * 3)
     for name in (
         "modules.json",
@@ -393,6 +401,7 @@ def mxbai_rerank(folder: Path) -> None:
     ):
         (folder / name).unlink()
     shutil.rmtree(folder / "1_LogitScore")
+    (folder / "README.md").write_text("---\nbase_model:\n- mixedbread-ai/mxbai-rerank-base-v2\n---\n")
 
 
 def llama_nemotron(folder: Path) -> None:
@@ -494,6 +503,7 @@ TINY = {
     "colbert, attending": Tiny(family="colbert", write=_of(colbert, attend=True), options=NONE),
     "colbert, sentence-transformers": Tiny(family="colbert", write=multi_vector, options=NONE),
     "bert": Tiny(family="cross-encoder", write=bert),
+    "bert, two labels": Tiny(family="cross-encoder", write=_of(bert, labels=2)),
     "xlm-roberta": Tiny(family="cross-encoder", write=xlm_roberta),
     "modernbert": Tiny(family="cross-encoder", write=modernbert),
     "module stack": Tiny(family="cross-encoder", write=module_stack),

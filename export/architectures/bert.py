@@ -6,7 +6,7 @@ from typing import Any
 import onnx_ir as ir
 
 from onnxrank.export.architectures.architecture import Encoder, EncoderBody
-from onnxrank.export.checkpoint.config_fields import refuse_unknown
+from onnxrank.export.checkpoint.config_fields import head_dim, refuse_unknown
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.encoder_inputs import EncoderInputs, FullAttention
 from onnxrank.export.graph.weights import Weights
@@ -55,7 +55,7 @@ class _Builder:
         self.layers = body.layers
         self.hidden = int(config["hidden_size"])
         self.heads = int(config["num_attention_heads"])
-        self.attention = FullAttention(b, inputs, heads=self.heads, head_dim=self.hidden // self.heads)
+        self.attention = FullAttention(b, inputs, heads=self.heads, head_dim=head_dim(config))
 
     def build(self) -> ir.Value:
         b, config = self.b, self.config

@@ -12,7 +12,7 @@ from onnxrank.artifact.manifest import KeyValueCache
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.architectures.architecture import Decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
-from onnxrank.export.checkpoint.config_fields import refuse_unknown
+from onnxrank.export.checkpoint.config_fields import head_dim, refuse_unknown
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.decoder_inputs import FLOAT, INPUTS, Shape
 from onnxrank.export.graph.grouped_query import GroupedQuery
@@ -92,7 +92,6 @@ class Dimensions:
             return bool(config.get(bias, False)) if isinstance(bias, str) else bias
 
         heads = int(config["num_attention_heads"])
-        head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
         return cls(
             vocab=config["vocab_size"],
             hidden=config["hidden_size"],
@@ -100,13 +99,13 @@ class Dimensions:
             layers=config["num_hidden_layers"],
             heads=heads,
             kv_heads=config.get("num_key_value_heads") or heads,
-            head_dim=head_dim,
+            head_dim=head_dim(config),
             epsilon=config.get("rms_norm_eps", 1e-6),
             head_norms=own.head_norms,
             input_bias=has(own.input_bias),
             output_bias=has(own.output_bias),
             mlp_bias=has(own.mlp_bias),
-            rope=rope_of(config, head_dim),
+            rope=rope_of(config, head_dim(config)),
         )
 
     @property

@@ -27,11 +27,11 @@ class Hidden:
 Head = Callable[[GraphBuilder, Hidden], Outputs]
 
 
-def build(checkpoint: Checkpoint, body: EncoderBody, head: Head) -> ir.Model:
-    """Return the float32 graph."""
+def build(checkpoint: Checkpoint, body: EncoderBody, head: Head, *, token_types: bool = True) -> ir.Model:
+    """Return the float32 graph. token_types: whether the tokenizer gives them; if not, every token has type 0."""
     encoder = _architecture(checkpoint)
     b = GraphBuilder()
-    inputs = encoder_inputs(b, token_types=encoder.token_types(checkpoint.config))
+    inputs = encoder_inputs(b, token_types=token_types and encoder.token_types(checkpoint.config))
     weights = Weights(b, checkpoint, prefix_of(checkpoint, encoder.anchor))
     normed, raw = encoder.build(b, weights, checkpoint.config, inputs, body)
     return b.model(head(b, Hidden(normed=normed, raw=raw, inputs=inputs)))

@@ -6,9 +6,9 @@ from typing import Any
 
 import onnx_ir as ir
 
-from onnxrank.errors import UnsupportedError
+from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures.architecture import Encoder, EncoderBody
-from onnxrank.export.checkpoint.config_fields import refuse_unknown
+from onnxrank.export.checkpoint.config_fields import head_dim, refuse_unknown
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.encoder_inputs import EncoderInputs, FullAttention
 from onnxrank.export.graph.rope import rope_of, rotary_tables
@@ -56,7 +56,7 @@ class _Builder:
         self.body = body
         self.hidden = int(config["hidden_size"])
         self.heads = int(config["num_attention_heads"])
-        self.head_dim = self.hidden // self.heads
+        self.head_dim = head_dim(config)
         self.types = _layer_types(config)[: body.layers]
         kinds = set(self.types)
         self.tables = {
@@ -170,6 +170,11 @@ def _rope_config(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     # A local theta of null means the global one.
     old = config.get(theta) or (config.get("global_rope_theta") if theta in config else None) or default
     given = (config.get("rope_parameters") or {}).get(kind) or {}
+    if not isinstance(given, dict):
+        raise CheckpointError(
+            f"config.json sets {kind} under rope_parameters to {given!r:.60}, which is no object; "
+            "download the checkpoint again."
+        )
     parameters = {"rope_theta": old, **(config.get("rope_scaling") or {}), **given}
     return {"rope_parameters": parameters, "max_position_embeddings": positions(config)}
 

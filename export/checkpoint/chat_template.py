@@ -51,6 +51,15 @@ def render(checkpoint: Checkpoint, query: str, document: str, *, chat: Chat) -> 
     return chat(messages(CHAT_ROLES, (query, document)), **{"add_generation_prompt": True, **arguments})
 
 
+def source_of(checkpoint: Checkpoint) -> str | None:
+    """Return the template's source, from its own file or tokenizer_config.json; None if there is none."""
+    path = checkpoint.folder / FILE
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    found = settings(checkpoint).get("chat_template")
+    return found if isinstance(found, str) else None
+
+
 def _render(source: str, checkpoint: Checkpoint, messages: Any, arguments: dict[str, Any]) -> str:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.globals["raise_exception"] = _refuse
@@ -74,10 +83,7 @@ def _refuse(message: str) -> None:
 
 
 def _source(checkpoint: Checkpoint) -> str:
-    path = checkpoint.folder / FILE
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    found = settings(checkpoint).get("chat_template")
-    if not isinstance(found, str):
+    found = source_of(checkpoint)
+    if found is None:
         raise CheckpointError(f"{checkpoint.folder} has no {FILE}, so its prompt is unknown; download it again.")
     return found

@@ -1,7 +1,6 @@
 """Reads a safetensors checkpoint folder, one tensor at a time."""
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from onnxrank.errors import CheckpointError
+from onnxrank.artifact.schema import parse
+from onnxrank.errors import CheckpointError, one_line
+from onnxrank.export.checkpoint.field_types import Fields
+from onnxrank.export.checkpoint.other_formats import refuse_other_formats
 from onnxrank.export.checkpoint.pickles import as_safetensors
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-# The only pickle that is read as a whole checkpoint (tensors only), if there are no safetensors files.
+# Pickles that are read (tensors only) if there are no safetensors files: transformers' own, and Matrix v6's.
+PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 LEGACY = "final.pt"
 # A pickle of a few megabytes that is read besides the weights.
 LEGACY_HEADS = "classification_heads.pt"
@@ -46,8 +49,9 @@ class Checkpoint:
     def open(cls, folder: Path) -> "Checkpoint":
         """Read config.json and the headers of the weight files.
 
-        Raises CheckpointError for a missing, damaged or unsafe file.
+        Raises CheckpointError for a missing, damaged or unsafe file, UnsupportedError for an adapter or GGUF.
         """
+        refuse_other_formats(folder)
         if not (folder / "config.json").is_file():
             raise CheckpointError(f"{folder} has no config.json, so it is no checkpoint; give a model's folder.")
         config = read_json(folder / "config.json")
@@ -85,9 +89,9 @@ class Checkpoint:
         Raises CheckpointError if the tensor or a row is missing, is not in floats, or holds NaN or infinity.
         """
         entry = self._entry(name)
-        if (last := max(indices)) >= entry.shape[0]:
+        if last := [index for index in indices if not 0 <= index < entry.shape[0]]:
             raise CheckpointError(
-                f"tensor {name!r} in {entry.file} has {entry.shape[0]} rows, and row {last} is asked for; "
+                f"tensor {name!r} in {entry.file} has {entry.shape[0]} rows, and row {last[0]} is asked for; "
                 "the tokenizer and the weights are not of one model."
             )
         with _reading(entry.file) as file:
@@ -111,11 +115,11 @@ class Checkpoint:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a file's JSON object. Raises CheckpointError if it is not one."""
+    """Return a file's JSON object. Raises CheckpointError if it is not one, or has a field of the wrong type."""
     data = _parse(path)
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} holds a {type(data).__name__}, not an object; download the checkpoint again.")
-    return data
+    return Fields(path, data)
 
 
 def read_json_list(path: Path) -> list[dict[str, Any]]:
@@ -128,9 +132,9 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
 
 def _parse(path: Path) -> object:
     try:
-        parsed: object = json.loads(path.read_text(encoding="utf-8"))
+        parsed: object = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); download the checkpoint again.") from error
+        raise CheckpointError(f"{path} is no JSON ({one_line(error)}); download the checkpoint again.") from error
     return parsed
 
 
@@ -139,13 +143,12 @@ def _weight_files(folder: Path) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
-        shards = sorted(set(_weight_map(folder).values()))
-        for shard in shards:
-            if not (folder / shard).is_file():
-                raise CheckpointError(f"{folder / shard} is missing; download the checkpoint again.")
-        return [folder / shard for shard in shards]
-    if (folder / LEGACY).is_file():
-        return [as_safetensors(folder / LEGACY)]
+        return _shards(folder / INDEX)
+    for name in (PICKLE, LEGACY):
+        if (folder / name).is_file():
+            return [as_safetensors(folder / name)]
+    if (folder / PICKLE_INDEX).is_file():
+        return [as_safetensors(shard) for shard in _shards(folder / PICKLE_INDEX)]
     if pickles := [p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in sorted(folder.glob(pattern))]:
         raise CheckpointError(
             f"{folder} holds only {pickles[0]}, a pickle, which could run code and is not opened; "
@@ -154,22 +157,31 @@ def _weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no {WEIGHTS}, so it is no checkpoint; give a model's folder.")
 
 
-def _weight_map(folder: Path) -> dict[str, str]:
+def _shards(index: Path) -> list[Path]:
+    shards = [index.parent / shard for shard in sorted(set(_weight_map(index).values()))]
+    for shard in shards:
+        if not shard.is_file():
+            raise CheckpointError(f"{shard} is missing; download the checkpoint again.")
+    return shards
+
+
+def _weight_map(index: Path) -> dict[str, str]:
     """Return the index's map from tensor name to shard; each shard is a file next to the index."""
-    found = read_json(folder / INDEX).get("weight_map")
+    found = read_json(index).get("weight_map")
     if not isinstance(found, dict) or not found or not all(isinstance(shard, str) for shard in found.values()):
-        raise CheckpointError(f"{folder / INDEX} has no weight_map of file names; download the checkpoint again.")
+        raise CheckpointError(f"{index} has no weight_map of file names; download the checkpoint again.")
     for shard in found.values():
         if PureWindowsPath(shard).name != shard:  # PureWindowsPath recognises both slashes, and drives
-            raise CheckpointError(f"{folder / INDEX} names {shard!r}, which is no plain file name; do not use it.")
+            raise CheckpointError(f"{index} names {shard!r}, which is no plain file name; do not use it.")
     return found
 
 
 def _home(folder: Path, name: str) -> Path:
     """Return the file in which a tensor should be."""
-    if (folder / WEIGHTS).is_file():
-        return folder / WEIGHTS
-    return folder / _weight_map(folder).get(name, INDEX)
+    for index in (folder / INDEX, folder / PICKLE_INDEX):
+        if index.is_file() and not (folder / WEIGHTS).is_file():
+            return folder / _weight_map(index).get(name, index.name)
+    return next((folder / file for file in (WEIGHTS, PICKLE, LEGACY) if (folder / file).is_file()), folder)
 
 
 def _header(file: Path) -> dict[str, TensorEntry]:
@@ -188,7 +200,7 @@ def _reading(file: Path) -> Iterator[Any]:
         with safe_open(file, framework="np") as opened:
             yield opened
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is damaged ({error}); download the checkpoint again.") from error
+        raise CheckpointError(f"{file} is damaged ({one_line(error)}); download the checkpoint again.") from error
 
 
 def _finite(value: NDArray[np.float32], name: str, entry: TensorEntry) -> NDArray[np.float32]:

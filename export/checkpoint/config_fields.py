@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any
 
-from onnxrank.errors import UnsupportedError
+from onnxrank.errors import CheckpointError, UnsupportedError
 
 # Fields that do not change inference arithmetic in any architecture.
 HARMLESS = {
@@ -13,6 +13,17 @@ HARMLESS = {
     "output_attentions", "is_encoder_decoder", "chunk_size_feed_forward", "sentence_transformers",
     "sbert_ce_default_activation_function", "_attn_implementation", "tie_word_embeddings", "gradient_checkpointing",
 }  # fmt: skip
+
+
+def head_dim(config: Mapping[str, Any]) -> int:
+    """Return the length of an attention head's vectors. Raises CheckpointError unless heads fill the hidden size."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    if (given := config.get("head_dim")) is None and hidden % heads:
+        raise CheckpointError(
+            f"config.json sets hidden_size to {hidden} and num_attention_heads to {heads}, which does not divide it; "
+            "download the checkpoint again."
+        )
+    return int(given or hidden // heads)
 
 
 def refuse_unknown(
@@ -25,11 +36,11 @@ def refuse_unknown(
     for name, allowed in fixed.items():
         if name in config and config[name] not in allowed:
             raise UnsupportedError(
-                f"config.json sets {name} to {config[name]!r}, and only {allowed[0]!r} is supported."
+                f"config.json sets {name} to {config[name]!r:.60}, and only {allowed[0]!r} is supported."
             )
     for name, value in config.items():
         if name not in HARMLESS | read | harmless | set(fixed) and value not in (None, False, {}, []):
             raise UnsupportedError(
-                f"config.json sets {name} to {value!r:.60}, which may change the scores and is not supported; "
+                f"config.json sets {name!r:.60} to {value!r:.60}, which may change the scores and is not supported; "
                 "remove the field from config.json if it has no effect."
             )

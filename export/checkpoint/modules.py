@@ -7,6 +7,7 @@ from typing import Any
 from onnxrank.artifact.manifest import Activation
 from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.checkpoint.checkpoint import Checkpoint, read_json, read_json_list
+from onnxrank.export.checkpoint.field_types import Fields
 
 MODULES = "modules.json"
 KNOWN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "LogitScore", "MultiVectorMask")
@@ -35,15 +36,15 @@ def read_modules(checkpoint: Checkpoint) -> list[Module]:
         folder = str(entry.get("path", ""))
         if kind not in KNOWN:
             raise UnsupportedError(
-                f"{path} names the module {entry.get('type')!r}, and {', '.join(KNOWN)} are known; "
+                f"{path} names the module {entry.get('type')!r:.60}, and {', '.join(KNOWN)} are known; "
                 "such a checkpoint cannot be exported."
             )
         parts = PurePosixPath(folder).parts
-        if ".." in parts or folder.startswith("/") or "\\" in folder:
-            raise CheckpointError(f"{path} names {folder!r}, a folder outside the checkpoint; do not use it.")
+        if ".." in parts or folder.startswith("/") or set(folder) & set("\\\0"):
+            raise CheckpointError(f"{path} names {folder!r:.60}, a folder outside the checkpoint; do not use it.")
         config = checkpoint.folder / folder / "config.json"
         own = folder and kind != "Transformer" and config.is_file()
-        modules.append(Module(kind=kind, folder=folder, config=read_json(config) if own else {}))
+        modules.append(Module(kind=kind, folder=folder, config=read_json(config) if own else Fields(config, {})))
     return modules
 
 

@@ -2,17 +2,18 @@
 
 import difflib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from onnxrank.artifact.hub import looks_like_repo_id, snapshot
 from onnxrank.errors import InputError
 from onnxrank.export.checkpoint.aliases import ALIASES, UNSTATED
+from onnxrank.export.checkpoint.card import licence as read_licence
 from onnxrank.export.checkpoint.checkpoint import LEGACY_HEADS
+from onnxrank.export.checkpoint.other_formats import refuse_gguf
 
-# Pickles are not downloaded, because loading one can run code; the exception is a small one that is read with
-# weights_only. In these patterns, * also matches slashes.
+# Pickles are downloaded only where there is no safetensors file, and are read with weights_only; the exception is a
+# small one. In these patterns, * also matches slashes.
 PATTERNS = (
     "config.json",
     "generation_config.json",
@@ -31,6 +32,7 @@ PATTERNS = (
     "sentence_bert_config.json",
     "matryoshka_config.json",
     "*/config.json",
+    "adapter_config.json",
     LEGACY_HEADS,
 )
 
@@ -51,7 +53,7 @@ def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
     """Return the checkpoint that `source` names, downloading it if it is on the hub.
 
     An alias takes precedence (write ./demo for a folder of that name), then a folder, then a hub id.
-    Raises InputError if it is none of these, HubError if the download fails.
+    Raises InputError if it is none of these, UnsupportedError if it is GGUF, HubError if the download fails.
     """
     alias = ALIASES.get(source)
     if alias and alias.repo_id is None:
@@ -74,20 +76,34 @@ def locate(source: str, *, revision: str | None = None) -> CheckpointSource:
             folder=folder,
             revision=None,
             family=None,
-            licence=_licence(folder),
+            licence=read_licence(folder),
         )
+    if source.lower().endswith(".gguf") and os.path.isfile(source):
+        refuse_gguf(source)
     repo_id = alias.repo_id if alias and alias.repo_id else source
+    known = alias or next((other for other in ALIASES.values() if other.repo_id == source), None)
     if not looks_like_repo_id(repo_id):
         raise InputError(_unknown(source))
+    if repo_id.lower().endswith("-gguf"):
+        refuse_gguf(repo_id)
     fetched = snapshot(repo_id, revision=revision, allow_patterns=PATTERNS)
+    if pickles := _pickles(fetched.folder):
+        fetched = snapshot(repo_id, revision=revision, allow_patterns=[*PATTERNS, *pickles])
     return CheckpointSource(
         name=source if alias else repo_id.split("/")[1].lower(),
         id=repo_id,
         folder=fetched.folder,
         revision=fetched.revision,
-        family=alias.family if alias else None,
-        licence=_licence(fetched.folder) or (alias.licence if alias and alias.licence != UNSTATED else None),
+        family=known.family if known else None,
+        licence=read_licence(fetched.folder) or (known.licence if known and known.licence != UNSTATED else None),
     )
+
+
+def _pickles(folder: Path) -> list[str]:
+    """Return the patterns of the pickles to download for the model and its Dense modules: where safetensors miss."""
+    places = [folder, *folder.glob("*_Dense")]
+    bare = [place.relative_to(folder) for place in places if not any(place.glob("*.safetensors"))]
+    return [(place / "pytorch_model*.bin*").as_posix() for place in bare]
 
 
 def _refuse_revision(revision: str | None, source: str) -> None:
@@ -101,13 +117,3 @@ def _unknown(source: str) -> str:
     near = difflib.get_close_matches(source, ALIASES, n=1, cutoff=0.4)
     remedy = f"did you mean {near[0]}?" if near else "see `export-model --list`."
     return f"{source!r} is neither an alias ({', '.join(ALIASES)}), a folder, nor a hub id (owner/name); {remedy}"
-
-
-def _licence(folder: Path) -> str | None:
-    card = folder / "README.md"
-    if not card.is_file():
-        return None
-    matter = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    named = dict(re.findall(r"^(license(?:_name)?):[ \t]*[\"']?([\w.+-]+)", matter[1], re.MULTILINE)) if matter else {}
-    # "other" is the hub's value for a licence without a short name.
-    return named.get("license_name", "other") if named.get("license") == "other" else named.get("license")

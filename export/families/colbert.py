@@ -199,6 +199,7 @@ FAMILY = Family(
     model_types=["bert", "modernbert", "roberta", "xlm-roberta"],
     options=frozenset({"query_length", "document_length", "masked_row"}),
     recognises=recognises,
+    could_be=lambda checkpoint: any(module.kind == "Dense" for module in read_modules(checkpoint)),
     plan=plan,
     reference=reference,
 )

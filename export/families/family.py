@@ -80,7 +80,7 @@ class Family:
 
     model_types: its architectures (config.json's model_type); empty means any except those in `never`. options: the
     fields of FamilyOptions that it takes. recognises(checkpoint): whether the checkpoint is
-    certainly of this family.
+    certainly of this family. could_be(checkpoint): whether it has the files and tensors that the family needs.
     """
 
     name: str
@@ -91,6 +91,11 @@ class Family:
     plan: Callable[[Checkpoint, Tokenizer, FamilyOptions], Plan]
     reference: Callable[[Torch], Reference]
     never: Set[str] = frozenset()
+    could_be: Callable[[Checkpoint], bool] = lambda checkpoint: True
+
+    def takes(self, model_type: object) -> bool:
+        """Whether it comes as this architecture."""
+        return model_type not in self.never and (not self.model_types or model_type in self.model_types)
 
     def comes_as(self) -> str:
         """Return its architectures as text for messages."""

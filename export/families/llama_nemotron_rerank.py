@@ -89,6 +89,7 @@ FAMILY = Family(
     model_types=[MODEL_TYPE],
     options=frozenset({"max_length", "activation"}),
     recognises=recognises,
+    could_be=recognises,
     plan=plan,
     reference=reference,
 )

@@ -43,6 +43,11 @@ def recognises(checkpoint: Checkpoint) -> bool:
     return "backbone.embed_tokens.weight" in checkpoint.tensors and len(_heads(checkpoint)) == 1
 
 
+def could_be(checkpoint: Checkpoint) -> bool:
+    """Whether it has a head besides a Qwen3 body."""
+    return recognises(checkpoint) or (checkpoint.config.get("model_type") == "qwen3" and bool(_heads(checkpoint)))
+
+
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
     fields = _input_format(checkpoint, options)
     body = with_body(checkpoint, options)
@@ -202,6 +207,7 @@ FAMILY = Family(
     never=frozenset({*DECODERS, *ENCODERS} - {"qwen3"}),
     options=frozenset({"max_length", "pair_template", "document_template", "pooling", "activation", "backbone_config"}),
     recognises=recognises,
+    could_be=could_be,
     plan=plan,
     reference=reference,
 )

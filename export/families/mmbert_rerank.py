@@ -181,6 +181,7 @@ FAMILY = Family(
     model_types=["modernbert"],
     options=frozenset({"max_length", "layers", "dim"}),
     recognises=recognises,
+    could_be=recognises,
     plan=plan,
     reference=reference,
 )

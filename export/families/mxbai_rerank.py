@@ -15,6 +15,7 @@ from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, single_token
 from onnxrank.export.families.answer_logits import answer_plan, answer_reference
+from onnxrank.export.families.evidence import is_classifier, prompts_with, trained_from
 from onnxrank.export.families.family import Family, Plan, Reference, Torch
 from onnxrank.export.options import FamilyOptions
 
@@ -35,8 +36,11 @@ MAX_LENGTH = 8192
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Return False, because its files look like those of any Qwen2."""
-    return False
+    """Whether its chat template has the prompt's words, or it was trained from an mxbai-rerank v2; its other files look
+    like those of any Qwen2."""
+    return prompts_with("You are a search relevance expert who evaluates", checkpoint) or trained_from(
+        r"mixedbread-ai/mxbai-rerank-\w+-v2", checkpoint
+    )
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
@@ -99,6 +103,7 @@ FAMILY = Family(
     model_types=sorted(DECODERS),
     options=frozenset({"max_length", "activation"}),
     recognises=recognises,
+    could_be=lambda checkpoint: not is_classifier(checkpoint),
     plan=plan,
     reference=reference,
 )

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import Prompt
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.checkpoint.tokenizer import fixed_token_ids
+from onnxrank.export.checkpoint.tokenizer import encoded, fixed_token_ids
 
 QUERY, DOCUMENT = "{query}", "{document}"
 
@@ -59,7 +59,7 @@ def encoded_whole(prompt: Prompt) -> Prompt | None:
 
 def joined(tokenizer: Tokenizer, *, document_template: str | None = None) -> Prompt:
     """Return the prompt of the tokenizer's own template for pairs, `[CLS] query [SEP] document [SEP]` for BERT."""
-    encoding = tokenizer.encode("a", "b")
+    encoding = encoded(tokenizer, "a", "b")
     sides, ids = encoding.sequence_ids, encoding.ids
     if 0 not in sides or 1 not in sides:
         raise UnsupportedError("the tokenizer has no template for pairs; use the one that the model was trained with.")

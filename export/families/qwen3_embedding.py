@@ -6,11 +6,12 @@ import onnx_ir as ir
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import TextPrompt, Texts
-from onnxrank.errors import UnsupportedError
+from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import read_modules, st_config
 from onnxrank.export.checkpoint.tokenizer import pad_token_id, template_token_ids
+from onnxrank.export.families.evidence import is_classifier
 from onnxrank.export.families.family import Family, Plan, Reference, Torch, scoring
 from onnxrank.export.graph.builder import GraphBuilder
 from onnxrank.export.graph.heads import Outputs, embeddings
@@ -34,6 +35,12 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
     dim = int(checkpoint.config["hidden_size"])
     instruction, query, document = _prompts(checkpoint)
     first, last = template_token_ids(tokenizer)
+    if not first and not last:
+        raise CheckpointError(
+            f"{checkpoint.folder}/tokenizer.json adds no token to a text, so an empty text has none whose vector could "
+            "be taken; use the tokenizer that the model was trained with (Qwen3-Embedding's ends each text with "
+            "<|endoftext|>)."
+        )
 
     def text(template: str) -> TextPrompt:
         return TextPrompt(
@@ -112,6 +119,7 @@ FAMILY = Family(
     model_types=sorted(DECODERS),
     options=frozenset({"max_length"}),
     recognises=recognises,
+    could_be=lambda checkpoint: not is_classifier(checkpoint),
     plan=plan,
     reference=reference,
 )

@@ -3,19 +3,24 @@
 Prompt and scoring follow the transformers code of the model card: the prefix, the body and the suffix are tokenized
 separately, the body is cut from the right, and the score is softmax over (no, yes) at the last position, which is
 sigmoid(logit(yes) - logit(no)). In conversions to Qwen3ForSequenceClassification, score.weight is the difference of the
-two rows.
+two rows or, with two labels, these rows.
 """
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import Prompt
 from onnxrank.export.architectures import DECODERS, decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.labels import scored_labels
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, single_token
 from onnxrank.export.families.answer_logits import answer_plan, answer_reference
+from onnxrank.export.families.evidence import prompts_with, trained_from
 from onnxrank.export.families.family import Family, Plan, Reference, Torch
+from onnxrank.export.graph.heads import Read
 from onnxrank.export.options import FamilyOptions
 
 PREFIX = (
@@ -32,15 +37,16 @@ MAX_LENGTH = 8192
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether the checkpoint has the family's chat template."""
-    template = checkpoint.folder / "chat_template.jinja"
-    return template.is_file() and "Judge whether the Document meets" in template.read_text(encoding="utf-8")
+    """Whether its chat template has the prompt's words, or it is a language model trained from a Qwen3-Reranker.
+
+    A sequence classifier without that template is not certain: it may be a reward model, or trained on plain pairs.
+    """
+    return prompts_with("Judge whether the Document meets", checkpoint) or trained_from(
+        r"Qwen/Qwen3-Reranker-\d.*", checkpoint
+    )
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
-    classifier = _is_classifier(checkpoint)
-    if classifier:
-        checkpoint.require(CLASSIFIER, (1, checkpoint.config["hidden_size"]))
     return answer_plan(
         checkpoint,
         prompt(tokenizer),
@@ -49,7 +55,7 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
         max_length=decoder.longest(checkpoint, options.max_length, MAX_LENGTH),
         pad_token_id=pad_token_id(checkpoint, tokenizer),
         activation="sigmoid",
-        weight=(lambda: checkpoint.tensor(CLASSIFIER)[0]) if classifier else None,
+        weight=_score_weight(checkpoint) if _is_classifier(checkpoint) else None,
     )
 
 
@@ -78,9 +84,11 @@ def reference(torch: Torch) -> Reference:
     if not _is_classifier(torch.checkpoint):
         return Reference(encode=encode, score=answer_reference(torch, *tokenizer.convert_tokens_to_ids([YES, NO])))
     model = torch.load("AutoModelForSequenceClassification")
+    relevant, other = scored_labels(torch.checkpoint)
 
     def score(query_ids: list[int], ids: list[int]) -> list[float]:
-        return [float(model(input_ids=torch.torch.tensor([ids])).logits[0, 0])]
+        logits = model(input_ids=torch.torch.tensor([ids])).logits[0].float()
+        return [float(logits[relevant] if other is None else logits[relevant] - logits[other])]
 
     return Reference(encode=encode, score=score)
 
@@ -96,6 +104,18 @@ def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: i
         max_length=max_length - len(prefix) - len(suffix),
     )
     return [*prefix, *body["input_ids"], *suffix]
+
+
+def _score_weight(checkpoint: Checkpoint) -> Read:
+    relevant, other = scored_labels(checkpoint)
+    checkpoint.require(CLASSIFIER, (1 if other is None else 2, checkpoint.config["hidden_size"]))
+
+    def read() -> NDArray[np.float32]:
+        rows = checkpoint.tensor(CLASSIFIER)
+        found: NDArray[np.float32] = rows[relevant] if other is None else rows[relevant] - rows[other]
+        return found
+
+    return read
 
 
 def _is_classifier(checkpoint: Checkpoint) -> bool:

@@ -15,7 +15,7 @@ from onnxrank.export.checkpoint.chat_template import PAIR_ROLES, render, templat
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.modules import read_modules, score_activation, st_config
 from onnxrank.export.checkpoint.tokenizer import pad_token_id
-from onnxrank.export.families import qwen3_reranker
+from onnxrank.export.families import mxbai_rerank, qwen3_reranker
 from onnxrank.export.families.answer_logits import answer_plan, answer_reference
 from onnxrank.export.families.family import Family, Plan, Reference, Torch
 from onnxrank.export.families.pair_prompt import templated
@@ -27,9 +27,14 @@ ZERANK_SCALE = 0.2
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """Whether modules.json ends with LogitScore, and the prompt is not Qwen3-Reranker's."""
-    kinds = [module.kind for module in read_modules(checkpoint)]
-    return "LogitScore" in kinds and not qwen3_reranker.recognises(checkpoint)
+    """Whether modules.json ends with LogitScore, and the prompt is not that of a family with code of its own."""
+    others = (qwen3_reranker, mxbai_rerank)
+    return could_be(checkpoint) and not any(family.recognises(checkpoint) for family in others)
+
+
+def could_be(checkpoint: Checkpoint) -> bool:
+    """Whether modules.json names the answer's tokens."""
+    return "LogitScore" in [module.kind for module in read_modules(checkpoint)]
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
@@ -92,6 +97,7 @@ FAMILY = Family(
     model_types=sorted(DECODERS),
     options=frozenset({"max_length", "activation"}),
     recognises=recognises,
+    could_be=could_be,
     plan=plan,
     reference=reference,
 )

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from onnxrank.errors import CheckpointError, UnsupportedError
+from onnxrank.export.checkpoint.field_types import is_number
 from onnxrank.export.graph.builder import GraphBuilder
 
 _KNOWN = {
@@ -49,12 +50,19 @@ def rope_of(config: Mapping[str, Any], head_dim: int) -> Rope:
     theta = parameters.pop("rope_theta", None) or config.get("rope_theta", 10_000.0)
     kind = parameters.pop("rope_type", None) or parameters.pop("type", "default")
     parameters.pop("type", None)
-    if kind not in _KNOWN:
+    if not isinstance(kind, str) or kind not in _KNOWN:
         raise UnsupportedError(
             f"config.json asks for RoPE type {kind!r}, and {', '.join(_KNOWN)} are supported; "
             "such a checkpoint cannot be exported yet."
         )
     given = {key: value for key, value in parameters.items() if value is not None}
+    wrong = [key for key, value in given.items() if key != "truncate" and not (is_number(value) and value > 0)]
+    if wrong or not (is_number(theta) and theta > 1):
+        name, value = (wrong[0], given[wrong[0]]) if wrong else ("rope_theta", theta)
+        raise CheckpointError(
+            f"config.json sets the RoPE parameter {name!r:.60} to {value!r:.60}, which is no number that it can be; "
+            "download the checkpoint again."
+        )
     if unknown := sorted(set(given) - _KNOWN[kind]):
         raise UnsupportedError(
             f"config.json sets the RoPE parameter {unknown[0]!r}, which {kind!r} does not handle here; "
@@ -98,6 +106,11 @@ def _llama3(periods: NDArray[np.float32], given: Mapping[str, Any]) -> Rope:
         float(given[name])
         for name in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
     )
+    if not low < high:
+        raise CheckpointError(
+            f"config.json sets low_freq_factor to {low} and high_freq_factor to {high}, which has to be more; "
+            "download the checkpoint again."
+        )
     turns = trained / (2 * math.pi * periods)
     kept = np.clip((turns - low) / (high - low), 0, 1)
     return Rope(frequencies=((kept + (1 - kept) / factor) / periods).astype(np.float32), scale=1.0)

@@ -8,25 +8,30 @@ import subprocess
 import sys
 import tempfile
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
 
 from onnxrank.errors import UnsupportedError
-from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.checkpoint import FLOATS, Checkpoint
 from onnxrank.export.graph.builder import INLINE_BYTES, MICROSOFT, OPSET, GraphBuilder
 from onnxrank.export.graph.decoder_inputs import INT64
 from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.scratch import scratch
 
 
-def classifier(checkpoint: Checkpoint) -> ir.Model:
+def classifier(checkpoint: Checkpoint, labels: tuple[int, int | None]) -> ir.Model:
     """Return the traced float32 graph of a checkpoint of transformers' AutoModelForSequenceClassification.
 
+    labels: the one whose logit is the score, and if not None another, whose logit is subtracted.
     Raises UnsupportedError if PyTorch cannot trace it, or if its output is not one logit.
     """
-    model = ir.load(_trace(checkpoint.folder))
+    for name, entry in checkpoint.tensors.items():
+        if entry.dtype in FLOATS:
+            checkpoint.tensor(name)  # raises CheckpointError for NaN, which PyTorch would not notice
+    model = ir.load(_trace(checkpoint.folder, *labels))
     (output,) = model.graph.outputs
     if output.shape is None or output.shape[1] != 1:
         raise UnsupportedError(
@@ -62,9 +67,10 @@ def _roll(model: ir.Model) -> None:
 
 
 @cache
-def _trace(folder: Path) -> Path:
+def _trace(folder: Path, label: int, other: int | None) -> Path:
     target = Path(tempfile.mkdtemp(dir=scratch())) / "traced.onnx"
-    arguments = command("onnxrank.export.graph.traced", folder.resolve(), target)
+    labels = (label,) if other is None else (label, other)
+    arguments = command("onnxrank.export.graph.traced", folder.resolve(), target, *labels)
     done = subprocess.run(arguments, capture_output=True, check=False, **settings())
     if done.returncode != 0:
         reason = last_line(done.stderr, done.returncode)
@@ -74,7 +80,7 @@ def _trace(folder: Path) -> Path:
     return target
 
 
-def _serve(folder: Path, target: Path) -> None:
+def _serve(folder: Path, target: Path, label: int, *others: int) -> None:
     import torch
     import transformers
 
@@ -82,7 +88,12 @@ def _serve(folder: Path, target: Path) -> None:
         folder, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False
     ).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in tokenizer.model_input_names]
+    names = ["input_ids", "attention_mask"]
+    # A tokenizer may give token types and yet leave all at 0, as models do without this input.
+    if "token_type_ids" in signature(model.forward).parameters and any(
+        tokenizer([["a", "b"]]).get("token_type_ids", [[0]])[0]
+    ):
+        names.append("token_type_ids")
 
     class Logits(torch.nn.Module):
         def __init__(self) -> None:
@@ -90,7 +101,10 @@ def _serve(folder: Path, target: Path) -> None:
             self.model = model
 
         def forward(self, *inputs: Any) -> Any:
-            return self.model(**dict(zip(names, inputs, strict=True))).logits
+            logits = self.model(**dict(zip(names, inputs, strict=True))).logits
+            for other in others:
+                logits = logits[:, label : label + 1] - logits[:, other : other + 1]
+            return logits
 
     # Two rows of seven tokens, because the tracer would take a dimension of 1 for a constant.
     examples = {"input_ids": torch.full((2, 7), 5), "attention_mask": torch.ones(2, 7, dtype=torch.int64)}
@@ -110,4 +124,4 @@ def _serve(folder: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), Path(sys.argv[2]))
+    _serve(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))

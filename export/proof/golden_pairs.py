@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from onnxrank.artifact.golden import GoldenPair
 from onnxrank.errors import CheckpointError
+from onnxrank.export.checkpoint.tokenizer import fixed_token_ids
 
 # Labelled candidates that a checkpoint folder may contain.
 EVALUATION = "evaluation.jsonl"
@@ -57,7 +58,7 @@ def golden_pairs(tokenizer: Tokenizer, folder: Path, *, max_length: int, proof_l
     proof_length: tokens of the longest text that is scored.
     """
     pairs = [_pair(query, document) for query, documents in PAIRS.items() for document in documents]
-    per_filler = len(tokenizer.encode(FILLER, add_special_tokens=False).ids)
+    per_filler = max(1, len(fixed_token_ids(tokenizer, FILLER)))
     answer = "Beijing has been the capital of China since 1949."
     for length in sorted({proof_length // 4, proof_length}):
         pairs.append(_pair("What is the capital of China?", FILLER * (length // per_filler) + answer))

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from onnxrank.artifact.golden import Golden, GoldenPair
-from onnxrank.artifact.schema import read, write
-from onnxrank.errors import BackendError, CheckpointError
+from onnxrank.artifact.schema import SchemaError, read, write
+from onnxrank.errors import BackendError, CheckpointError, one_line
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.checkpoint.tokenizer import read_tokenizer
@@ -56,9 +56,9 @@ def record(
     }
     try:
         golden = read(Golden, ask(request, done))
-    except OracleError as error:
+    except (OracleError, SchemaError) as error:  # a score that is NaN does not fit the schema
         raise CheckpointError(
-            f"PyTorch cannot score {checkpoint} ({error}); check the checkpoint with transformers."
+            f"PyTorch cannot score {checkpoint} ({one_line(error)}); check the checkpoint with transformers."
         ) from error
     if "scripts" not in options:
         return golden
@@ -76,7 +76,7 @@ def tokenize(folder: Path, texts: Sequence[str]) -> list[list[int]]:
         found: list[list[int]] = ask({"folder": str(folder.resolve()), "texts": list(texts)}, lambda n: None)["ids"]
     except OracleError as error:
         raise CheckpointError(
-            f"transformers cannot read texts with the tokenizer of {folder} ({error}); check it there."
+            f"transformers cannot read texts with the tokenizer of {folder} ({one_line(error)}); check it there."
         ) from error
     return found
 

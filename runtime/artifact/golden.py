@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxrank.artifact.manifest import GOLDEN
-from onnxrank.artifact.schema import SchemaError, read, write
-from onnxrank.errors import ArtifactError
+from onnxrank.artifact.schema import SchemaError, parse, read, write
+from onnxrank.errors import ArtifactError, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +38,15 @@ class Golden:
 
 
 def read_golden(folder: Path) -> Golden:
-    """Raises ArtifactError if golden.json is missing or malformed."""
+    """Raises ArtifactError if golden.json is missing or malformed, or holds logits of no or of several shapes."""
     path = folder / GOLDEN
     try:
-        return read(Golden, json.loads(path.read_text(encoding="utf-8")))
+        golden = read(Golden, parse(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, SchemaError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); export the artifact again.") from error
+        raise ArtifactError(f"{path} cannot be read ({one_line(error)}); export the artifact again.") from error
+    if len({len(pair.logits) for pair in golden.scored if pair.logits is not None}) != 1:
+        raise ArtifactError(f"{path} needs pairs with the same number of logits each; export the artifact again.")
+    return golden
 
 
 def write_golden(golden: Golden, folder: Path) -> None:

@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from onnxrank.artifact.schema import SchemaError, read, write
-from onnxrank.errors import ArtifactError
+from onnxrank.artifact.schema import Range, SchemaError, parse, read, write
+from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.errors import ArtifactError, one_line
 
 MANIFEST = "reranker.json"
 GOLDEN = "golden.json"
@@ -16,6 +17,11 @@ FORMAT = 2
 Activation = Literal["sigmoid", "identity"]
 Truncation = Literal["document", "longest_first"]
 MaskedRow = Literal["mean", "zero"]
+TokenId = Annotated[int, Range(least=0, most=2**31 - 1)]
+# Tokens of a text, or numbers of a vector.
+Length = Annotated[int, Range(least=1, most=2**20)]
+# Layers or heads.
+Count = Annotated[int, Range(least=1, most=2**12)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +47,12 @@ class Prompt:
     if documents are plain texts only.
     """
 
-    prefix_token_ids: tuple[int, ...]
+    prefix_token_ids: tuple[TokenId, ...]
     instruction: str
     query: str
-    separator_token_ids: tuple[int, ...]
+    separator_token_ids: tuple[TokenId, ...]
     document: str
-    suffix_token_ids: tuple[int, ...]
+    suffix_token_ids: tuple[TokenId, ...]
     default_instruction: str | None
     truncation: Truncation
     document_template: str | None
@@ -64,10 +70,10 @@ class TextPrompt:
     The template's slots are `{text}` and `{instruction}`. max_length is in tokens, prefix and suffix included.
     """
 
-    prefix_token_ids: tuple[int, ...]
+    prefix_token_ids: tuple[TokenId, ...]
     template: str
-    suffix_token_ids: tuple[int, ...]
-    max_length: int
+    suffix_token_ids: tuple[TokenId, ...]
+    max_length: Length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,7 @@ class Texts:
 class Expansion:
     """Queries are filled up to their max_length with one token; `attend` says whether attention sees it."""
 
-    token_id: int
+    token_id: TokenId
     attend: bool
 
 
@@ -100,9 +106,9 @@ class TokenVectors:
     transformers 4, or "zero", as in transformers 5; None if no such token is scored.
     """
 
-    dim: int
+    dim: Length
     expansion: Expansion | None
-    skip_token_ids: tuple[int, ...]
+    skip_token_ids: tuple[TokenId, ...]
     masked_row: MaskedRow | None
 
 
@@ -111,8 +117,8 @@ class Matryoshka:
     """layers: the exits that a variant has graphs for, deepest first. dims: the widths, which are the columns of the
     logits, widest first."""
 
-    layers: tuple[int, ...]
-    dims: tuple[int, ...]
+    layers: tuple[Count, ...]
+    dims: tuple[Length, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +126,8 @@ class VocabularyReadout:
     """The score of a graph whose logits are `[batch_size, sequence_length, vocab_size]`: logit(true) - logit(false), or
     logit(true) if false_token_id is None."""
 
-    true_token_id: int
-    false_token_id: int | None
+    true_token_id: TokenId
+    false_token_id: TokenId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +135,9 @@ class KeyValueCache:
     """Shape of the prefix graph's `past_key_values.N.key|value` inputs: `[heads, past, head_dim]` float32 for N <
     layers."""
 
-    layers: int
-    heads: int
-    head_dim: int
+    layers: Count
+    heads: Count
+    head_dim: Length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +203,8 @@ class Scoring:
     texts: Texts | None
     late_interaction: TokenVectors | None
     matryoshka: Matryoshka | None
-    max_length: int
-    pad_token_id: int
+    max_length: Length
+    pad_token_id: TokenId
     activation: Activation
     logit_scale: float
     readout: VocabularyReadout | None
@@ -239,17 +245,17 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{folder} has no {MANIFEST}: it is not an exported artifact; make one with `export-model`."
         ) from error
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); export the artifact again.") from error
+        raise ArtifactError(f"{path} cannot be read ({one_line(error)}); export the artifact again.") from error
     found = data.get("format") if isinstance(data, dict) else None
     if isinstance(found, int) and found != FORMAT:
         remedy = "upgrade onnxrank" if found > FORMAT else "export the artifact again"
-        raise ArtifactError(f"{path} has format {found}, and this onnxrank reads format {FORMAT}: {remedy}.")
+        raise ArtifactError(f"{path} has format {found!r:.60}, and this onnxrank reads format {FORMAT}: {remedy}.")
     try:
         manifest = read(Manifest, data)
     except SchemaError as error:
@@ -269,19 +275,35 @@ def _check(manifest: Manifest, path: Path) -> None:
         raise ArtifactError(f"{path} must have either a prompt or texts under `scoring`; export the artifact again.")
     for name in manifest.files:
         parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
-            raise ArtifactError(f"{path} names {name!r}, a path outside its folder; do not use this artifact.")
+        if not parts or name.startswith("/") or ".." in parts or set(name) & set("\\:\0"):
+            raise ArtifactError(f"{path} names {name!r:.200}, a path outside its folder; do not use this artifact.")
     if not manifest.variants:
         raise ArtifactError(f"{path} lists no variant; export the artifact again.")
-    exits = {str(layers) for layers in scoring.matryoshka.layers[1:]} if scoring.matryoshka else set()
     for label, variant in manifest.variants.items():
-        if unlisted := sorted({*variant.graphs, *variant.files} - set(manifest.files)):
-            raise ArtifactError(
-                f"{path}: variant {label!r} names {unlisted[0]!r}, which `files` does not list; "
-                "export the artifact again."
-            )
-        if set(variant.exits) != exits:
-            raise ArtifactError(
-                f"{path}: variant {label!r} has graphs for other exits than `matryoshka` lists; "
-                "export the artifact again."
-            )
+        _check_variant(label, variant, manifest, path)
+
+
+def _check_variant(label: str, variant: Variant, manifest: Manifest, path: Path) -> None:
+    scoring = manifest.scoring
+    matryoshka = scoring.matryoshka
+    if matryoshka and not (matryoshka.layers and matryoshka.dims):
+        raise ArtifactError(f"{path} lists no exit or no width under `matryoshka`; export the artifact again.")
+    exits = {str(layers) for layers in matryoshka.layers[1:]} if matryoshka else set()
+    if label not in PRECISIONS:
+        raise ArtifactError(
+            f"{path} lists the variant {label!r:.60}, and this onnxrank knows {', '.join(PRECISIONS)}; "
+            "export the artifact again."
+        )
+    if variant.prefix and not scoring.kv_cache:
+        raise ArtifactError(
+            f"{path}: variant {label!r} has a prefix graph, and `scoring` no kv_cache; export the artifact again."
+        )
+    if unlisted := sorted({*variant.graphs, *variant.files} - set(manifest.files)):
+        raise ArtifactError(
+            f"{path}: variant {label!r} names {unlisted[0]!r:.200}, which `files` does not list; "
+            "export the artifact again."
+        )
+    if set(variant.exits) != exits:
+        raise ArtifactError(
+            f"{path}: variant {label!r} has graphs for other exits than `matryoshka` lists; export the artifact again."
+        )

@@ -24,7 +24,7 @@ class Artifact:
     manifest: Manifest
     repository: tuple[str, str] | None = None
     access: HubAccess | None = None
-    checked: set[str] = field(default_factory=set, compare=False)
+    checked: set[str] = field(default_factory=set)
 
     @property
     def tokenizer(self) -> Path:
@@ -65,10 +65,14 @@ class Artifact:
             raise ArtifactError(f"{self.folder / MANIFEST} does not list {name}; export the artifact again.")
         path = self.folder / name
         try:
-            size = path.stat().st_size
+            same = path.stat().st_size == entry.bytes and sha256(path) == entry.sha256
         except FileNotFoundError as error:
             raise ArtifactError(f"{path} is missing; export or download the artifact again.") from error
-        if size != entry.bytes or sha256(path) != entry.sha256:
+        except OSError as error:
+            raise ArtifactError(
+                f"{path} cannot be read ({error.strerror}); export or download the artifact again."
+            ) from error
+        if not same:
             raise ArtifactError(
                 f"{path} is not the file that was exported (its hash differs); export or download the artifact again."
             )

@@ -13,14 +13,17 @@ from pathlib import Path
 from onnxrank.errors import OutputError
 from onnxrank.leftovers import cleaned_up
 
+# No space, no more of a user's quota, no larger file.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of the folder `out` when the block ends without an error.
+    """Yield an empty folder that takes the place of the folder `out` when the block ends without an error; call
+    `recover` first.
 
     Raises OutputError if the place cannot be written to or the disk is full.
     """
-    recover(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{_stem(out)}partial-{os.getpid()}-", dir=out.parent))
@@ -32,7 +35,7 @@ def staged(out: Path) -> Iterator[Path]:
             folder.chmod(0o755)
             _move(folder, out)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in FULL:
                 raise OutputError(f"the disk of {out.parent} is full; free some space and try again.") from error
             raise
 

@@ -1,6 +1,6 @@
 """The variants that an artifact can have: their precision, and the devices they suit."""
 
-from collections.abc import Collection, Container
+from collections.abc import Container
 from dataclasses import dataclass
 
 
@@ -85,10 +85,10 @@ PREFERRED = {
 PREFERRED_ON_GPUS = ("fp16", "fp32", "q4f16", "q4", "int8")
 
 
-def default_variant(variants: Collection[str], *, on_cpu: bool) -> str:
+def default_variant(variants: Container[str], *, on_cpu: bool) -> str:
     """Return the variant that is opened if none is named: the best one for the device."""
     order = PREFERRED["cpu"] if on_cpu else PREFERRED_ON_GPUS
-    return next(name for name in (*order, *variants) if name in variants)
+    return next(name for name in order if name in variants)
 
 
 def preferred(device: str, variants: Container[str]) -> str:

@@ -4,8 +4,15 @@ import typer
 
 from onnxrank.cli import demo, evaluate, index, info, long_documents, rank, search, verify
 from onnxrank.cli.console import run
+from onnxrank.cli.options import VersionOption
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _onnxrank(version: VersionOption = False) -> None:
+    """Rank, search and verify with the artifacts that `export-model` writes."""
+
 
 for command in (
     rank.rank,

@@ -2,12 +2,13 @@
 
 import json
 import re
+import sys
 import webbrowser
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -60,7 +61,7 @@ def demo_server(artifact: Path, port: int) -> ThreadingHTTPServer:
     files = set(open_artifact(artifact).manifest.files) | {"reranker.json"}
     handler = partial(_Handler, artifact=artifact.resolve(), files=files)
     try:
-        return ThreadingHTTPServer(("127.0.0.1", port), handler)
+        return _Server(("127.0.0.1", port), handler)
     except OSError as error:
         raise OutputError(f"port {port} cannot be used ({error.strerror}); choose another --port.") from error
 
@@ -75,10 +76,18 @@ def import_map() -> dict[str, dict[str, str]]:
     return {"imports": imports}
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep a traceback for bugs: that a client goes away is none."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(SimpleHTTPRequestHandler):
     """Answers GET and HEAD, without byte ranges; serves nothing outside the four folders."""
 
     protocol_version = "HTTP/1.1"
+    timeout = 60  # seconds that a client may be silent
 
     def __init__(self, *args: object, artifact: Path, files: set[str]) -> None:
         self._artifact = artifact
@@ -106,7 +115,11 @@ class _Handler(SimpleHTTPRequestHandler):
         if start is None or "\0" in name:
             return str(_NOWHERE)
         file = (folders[start] / name.removeprefix(start)).resolve()
-        return str(file if file.is_relative_to(folders[start].resolve()) and file.is_file() else _NOWHERE)
+        try:
+            found = file.is_relative_to(folders[start].resolve()) and file.is_file()
+        except OSError:  # a name too long for the disk
+            found = False
+        return str(file if found else _NOWHERE)
 
     def end_headers(self) -> None:
         # WASM threads need shared memory, which browsers allow only in cross-origin isolated pages.

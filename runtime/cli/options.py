@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
+import onnxrank
 from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.cli.console import say
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"onnxrank {onnxrank.__version__}")
+        raise typer.Exit
+
 
 ArtifactArgument = Annotated[str, typer.Argument(help="Folder that export-model wrote, or a hub id.")]
 VariantOption = Annotated[str | None, typer.Option(help=f"{', '.join(PRECISIONS)}; the artifact's best by default.")]
@@ -14,6 +23,9 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU cores to use
 LayersOption = Annotated[int | None, typer.Option(help="Matryoshka model: stop after this many layers.")]
 DimOption = Annotated[int | None, typer.Option(help="Matryoshka model: use this many dimensions.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 SkipOption = Annotated[bool, typer.Option("--skip-bad", help="Skip lines that cannot be read.")]
 ProgressOption = Annotated[

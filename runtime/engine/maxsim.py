@@ -11,8 +11,9 @@ Vectors = NDArray[np.float32]
 def maxsim(query: Vectors, documents: Sequence[Vectors]) -> NDArray[np.float32]:
     """Return the MaxSim score of each document, float32 `[len(documents)]`.
 
-    query and each of `documents`: `[tokens, dim]`. A document without vectors scores -inf. No score depends on the
-    other documents, because none are padded or joined; the workspace is one document's similarities.
+    query and each of `documents`: `[tokens, dim]`, or each a single vector `[dim]`. A document without vectors scores
+    -inf. No score depends on the other documents, because none are padded or joined; the workspace is one document's
+    similarities.
     """
     columns = np.ascontiguousarray(query.T)
     scores = np.full(len(documents), -np.inf, np.float32)

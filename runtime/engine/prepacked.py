@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxrank.engine.device import onnxruntime
-from onnxrank.errors import OutputError
+from onnxrank.errors import OutputError, one_line
 from onnxrank.leftovers import cleaned_up
 
 MODEL, DATA = "model.onnx", "model.onnx_data"
@@ -39,17 +39,18 @@ def prepacked_path(weights: str) -> Path:
     return folder / MODEL
 
 
-def write_prepacked(path: Path, make: Callable[[Any], object], options: Any) -> None:
+def write_prepacked(path: Path, make: Callable[[Any], object], new_options: Callable[[], Any]) -> None:
     """Write the graph at `path` unless it exists; several processes may write it at the same time.
 
-    make(options): creates the session whose weights are written, with ONNX Runtime's `options`.
-    Raises OutputError if the folder cannot be written to.
+    make(options): creates the session whose weights are written, with ONNX Runtime's options, as new_options()
+    returns them. Raises OutputError if the folder cannot be written to, and what `make` raises even without writing.
     """
     if path.exists():
         return
     try:
         folder = tempfile.TemporaryDirectory(prefix=f"{path.parent.name}-", dir=path.parent.parent)
         with folder as scratch, cleaned_up(folder.cleanup):
+            options = new_options()
             options.optimized_model_filepath = str(Path(scratch) / MODEL)
             for name, value in (
                 ("optimized_model_external_initializers_file_name", DATA),
@@ -57,7 +58,14 @@ def write_prepacked(path: Path, make: Callable[[Any], object], options: Any) -> 
                 ("save_external_prepacked_constant_initializers", "1"),
             ):
                 options.add_session_config_entry(f"session.{name}", value)
-            make(options)
+            try:
+                make(options)
+            except Exception as error:  # ONNX Runtime's exceptions do not tell a full disk from a bad graph
+                make(new_options())
+                raise OutputError(
+                    f"{path.parent} cannot be written ({one_line(error)}); free some space, or leave memory='shared' "
+                    "out."
+                ) from error
             # The data comes first, so that a graph that exists is complete.
             for name in (DATA, MODEL):
                 if (written := Path(scratch) / name).exists():

@@ -16,7 +16,7 @@ from onnxrank.engine.device import Device, onnxruntime
 from onnxrank.engine.forks import forget_in_children, keep_alive
 from onnxrank.engine.prepacked import prepacked_path, write_prepacked
 from onnxrank.engine.requantized import requantized
-from onnxrank.errors import ArtifactError, BackendError, OutputError
+from onnxrank.errors import ArtifactError, BackendError, OutputError, one_line
 
 Array = NDArray[Any]
 # How much longer than the mean time per core the longest batch may take.
@@ -105,7 +105,7 @@ class Runner:
                 results: list[Array] = session.run(list(outputs), dict(feeds))
             except Exception as error:  # ONNX Runtime's exceptions share no public base
                 raise BackendError(
-                    f"ONNX Runtime cannot run {self._graph.path} ({str(error).strip()}); free some memory, or give "
+                    f"ONNX Runtime cannot run {self._graph.path} ({one_line(error)}); free some memory, or give "
                     "shorter texts or a smaller max_length."
                 ) from error
         return results
@@ -195,8 +195,9 @@ def _make_session(graph: GraphFiles, device: Device, threads: int | None) -> Any
     try:
         if device.memory != "shared" or graph.weights is None:
             return _load(graph, device, options)
-        path = prepacked_path(f"{path.name} {graph.weights}")
-        write_prepacked(path, partial(_load, graph, device), session_options(device.cores))
+        prepacked = prepacked_path(f"{path.name} {graph.weights}")
+        write_prepacked(prepacked, partial(_load, graph, device), partial(session_options, device.cores))
+        path = prepacked
         # The graph is already optimized for this processor.
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return runtime.InferenceSession(str(path), options, providers=list(device.providers))
@@ -204,7 +205,7 @@ def _make_session(graph: GraphFiles, device: Device, threads: int | None) -> Any
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         raise ArtifactError(
-            f"ONNX Runtime {runtime.__version__} cannot load {path} ({error}); "
+            f"ONNX Runtime {runtime.__version__} cannot load {path} ({one_line(error)}); "
             "export the artifact again or upgrade ONNX Runtime."
         ) from error
 

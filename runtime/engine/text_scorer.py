@@ -65,10 +65,9 @@ class TextScorer:
         return vectors
 
     def similarities(self, query: Vectors, documents: Sequence[Vectors]) -> Vectors:
-        """Return the scores of documents, float32 `[len(documents)]`: MaxSim of token vectors, else cosine."""
-        if self._token_vectors:
-            return maxsim(query, documents)
-        return np.array([query @ document for document in documents], np.float32)
+        """Return the scores of documents, float32 `[len(documents)]`: MaxSim of token vectors, else cosine, which is
+        the MaxSim of single vectors."""
+        return maxsim(query, documents)
 
     def close(self) -> None:
         """Free the weights and threads; the next run makes them again."""

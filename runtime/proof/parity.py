@@ -35,9 +35,7 @@ def compare(
 
 def kendall_tau(a: Logits, b: Logits) -> float:
     """Return Kendall's tau-b of two score lists: 1 for the same order, -1 for the reverse."""
-    upper = np.triu_indices(len(a), 1)
-    order_a = np.sign(a[:, None] - a)[upper]
-    order_b = np.sign(b[:, None] - b)[upper]
+    order_a, order_b = np.sign(a[:, None] - a), np.sign(b[:, None] - b)
     untied = np.sqrt(float(np.abs(order_a).sum()) * float(np.abs(order_b).sum()))
     return float((order_a * order_b).sum() / untied) if untied else 1.0
 

@@ -8,14 +8,14 @@ from importlib.metadata import entry_points
 import numpy as np
 
 from onnxrank.artifact.golden import Golden, GoldenPair, by_query
-from onnxrank.artifact.manifest import Manifest, Parity, Scoring, Variant
+from onnxrank.artifact.manifest import GOLDEN, Manifest, Parity, Scoring, Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.activation import activate
 from onnxrank.engine.device import Device
 from onnxrank.engine.padded import BATCH_TOKENS, PaddingSide
 from onnxrank.engine.pair_scorer import PairScorer
 from onnxrank.engine.text_scorer import TextScorer
-from onnxrank.errors import BackendError, ParityError
+from onnxrank.errors import ArtifactError, BackendError, ParityError
 from onnxrank.progress import Done
 from onnxrank.proof.parity import Logits, compare
 from onnxrank.proof.tolerances import TOLERANCES, Scale
@@ -63,11 +63,18 @@ def verify_variant(
 ) -> Verification:
     """Score the golden pairs with each graph of the variant; calls `done(n)` after each n pairs.
 
-    Raises ParityError if the prompt's token ids differ from the reference's.
+    Raises ParityError if the prompt's token ids differ from the reference's, ArtifactError if golden.json has another
+    number of logits than the model.
     """
     scoring = artifact.manifest.scoring
     pairs = golden.scored
     expected = np.array([pair.logits for pair in pairs], np.float32)
+    wanted = len(scoring.matryoshka.layers) * len(scoring.matryoshka.dims) if scoring.matryoshka else 1
+    if expected.shape != (len(pairs), wanted):
+        raise ArtifactError(
+            f"{artifact.folder / GOLDEN} has {expected.shape[-1]} logits for each pair, and this model gives {wanted}; "
+            "export the artifact again."
+        )
     device = Device(threads=threads)
     if scoring.prompt:
         score = partial(_score_pairs, artifact, variant, device, encode_pairs(artifact, golden), done)
@@ -84,7 +91,7 @@ def verify_variant(
             run: compare(columns, logits, groups, lambda x: activate(x, scoring.activation, scoring.logit_scale))
             for run, logits in runs.items()
         }
-        deviation, largest = float(np.sqrt(columns.var(axis=0).mean())), float(np.abs(columns).max())
+        deviation, largest = float(np.sqrt(columns.var(axis=0, dtype=np.float64).mean())), float(np.abs(columns).max())
         scale |= dict.fromkeys(runs, Scale(deviation=deviation, largest=largest))
         effect = max(effect, *(_spread(*graph.values()) for graph in graphs))
         difference = max(difference, _spread(*(next(iter(graph.values())) for graph in graphs)))
@@ -114,7 +121,15 @@ def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden
     Raises BackendError if the exporter is not installed.
     """
     for entry in entry_points(group="onnxrank.oracles"):
-        record: Callable[..., Golden] = entry.load()
+        try:
+            record: Callable[..., Golden] = entry.load()
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("onnxrank"):
+                raise
+            raise BackendError(
+                f"PyTorch's scores need the exporter, and {error.name} is not installed: "
+                "`pip install onnxrank[export]`."
+            ) from error
         return record(checkpoint, family=manifest.family, pairs=golden.pairs, options=manifest.options)
     raise BackendError("PyTorch's scores need the exporter: `pip install onnxrank[export]`.")
 

@@ -82,7 +82,7 @@ def read_queries(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[li
             raise ValueError("has no `query` that is a string")
         relevant = data.get("relevant")
         ids = relevant if isinstance(relevant, list) else [relevant]
-        if not ids or not all(isinstance(id_, (str, int)) for id_ in ids):
+        if not ids or not all(isinstance(id_, str | int) and not isinstance(id_, bool) for id_ in ids):
             raise ValueError("has no `relevant`, the id of a document or a list of them")
         _check_characters(data["query"], *map(str, ids))
         return Query(text=data["query"], relevant=tuple(map(str, ids)))

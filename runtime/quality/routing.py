@@ -56,7 +56,7 @@ def _measure(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]])
 
 def _qrels(corpus: Sequence[Entry], queries: Sequence[Query]) -> dict[str, dict[str, int]]:
     by_id = {entry.id: entry for entry in corpus}
-    clusters: dict[str, list[str]] = {}
+    clusters: dict[str | None, list[str]] = {}
     for entry in corpus:
         if entry.cluster is not None:
             clusters.setdefault(entry.cluster, []).append(entry.id)
@@ -66,7 +66,6 @@ def _qrels(corpus: Sequence[Entry], queries: Sequence[Query]) -> dict[str, dict[
         for id_ in query.relevant:
             if id_ not in by_id:
                 raise InputError(f"the query {query.text!r:.60} names the document {id_!r}, which the corpus lacks.")
-            cluster = by_id[id_].cluster
-            grades |= dict.fromkeys(clusters.get(cluster, []) if cluster is not None else [], CLUSTER)
+            grades |= dict.fromkeys(clusters.get(by_id[id_].cluster, []), CLUSTER)
         qrels[str(number)] = grades | dict.fromkeys(query.relevant, TARGET)
     return qrels

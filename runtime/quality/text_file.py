@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from onnxrank.errors import InputError
+from onnxrank.artifact.schema import parse
+from onnxrank.errors import InputError, one_line
 
 # The path that stands for standard input.
 STDIN = Path("-")
@@ -52,11 +53,9 @@ def json_value(line: bytes) -> Any:
     """Return the JSON value in a line."""
     text = decoded(line)
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
-    except ValueError as error:
-        raise ValueError(f"is no JSON ({error})") from error
+        return parse(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is no JSON ({one_line(error)})") from error
 
 
 def json_array(content: bytes) -> list[Any] | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from typing import TypeVar
 
-from onnxrank.errors import InputError
+from onnxrank.errors import InputError, one_line
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, p
     if not isinstance(document, (Mapping, tuple, list)):
         raise InputError(f"{place} is {type(document).__name__} {document!r:.60}; give a string.")
     if template is None:
-        names = f" ({', '.join(document)})" if isinstance(document, Mapping) else ""
+        names = f" ({one_line(', '.join(document))})" if isinstance(document, Mapping) and document else ""
         raise InputError(
             f"{place} has fields{names}, and this model reads plain texts; give a string (in a file, as `text`), or "
             "export it with --document-template."

@@ -56,11 +56,7 @@ class PromptEncoder:
     ) -> list[EncodedPair]:
         """Encode a query with each of its documents; `instruction` None means the model's default."""
         prompt = self._prompt
-        if instruction is not None and prompt.default_instruction is None:
-            raise InputError(f"instruction is {instruction!r:.60}, and this model takes none; leave it out.")
-        slots = {"query": query, "instruction": instruction or prompt.default_instruction or ""}
-        if instruction == "":
-            slots["instruction"] = ""
+        slots = {"query": query, "instruction": _instruction(instruction, prompt.default_instruction)}
         pieces = [_fill(prompt.instruction, slots), _fill(prompt.query, slots)]
         pieces += [_fill(prompt.document, {**slots, "document": text}) for text in documents]
         first, second, *bodies = self._tokenizer.encode(pieces, special_tokens=special_tokens)
@@ -113,12 +109,9 @@ class TextEncoder:
         self, texts: Sequence[str], *, is_query: bool, instruction: str | None = None, special_tokens: bool = False
     ) -> list[EncodedText]:
         """Encode texts; `instruction` None means the model's default."""
-        if instruction is not None and self._texts.default_instruction is None:
-            raise InputError(f"instruction is {instruction!r:.60}, and this model takes none; leave it out.")
-        if instruction is None:
-            instruction = self._texts.default_instruction or ""
         prompt = self._texts.query if is_query else self._texts.document
-        filled = [_fill(prompt.template, {"instruction": instruction, "text": text}) for text in texts]
+        slots = {"instruction": _instruction(instruction, self._texts.default_instruction)}
+        filled = [_fill(prompt.template, {**slots, "text": text}) for text in texts]
         if self._texts.strip:
             filled = [text.strip() for text in filled]
         if self._texts.lower_case:
@@ -166,6 +159,12 @@ def _room(max_length: int, fixed: int) -> int:
             f"give at least {fixed + 1}."
         )
     return max_length - fixed
+
+
+def _instruction(given: str | None, default: str | None) -> str:
+    if given is not None and default is None:
+        raise InputError(f"instruction is {given!r:.60}, and this model takes none; leave it out.")
+    return (default or "") if given is None else given
 
 
 def _fill(template: str, slots: Mapping[str, str]) -> str:

@@ -3,18 +3,31 @@
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from onnxrank.errors import ArtifactError
+from onnxrank.errors import ArtifactError, RerankError, one_line
 
 # A Unigram model finds its pieces in any text, so a control token's piece is renamed. The new name starts with this
 # private-use character, which ordinary text does not contain, and goes on with random ones, which no text can guess.
 PLACEHOLDER = "\ue000"
+
+
+@contextmanager
+def errors_as(kind: type[RerankError], problem: str, remedy: str) -> Iterator[None]:
+    """Turn errors of the tokenizers library into a sentence: it raises bare exceptions."""
+    try:
+        yield
+    except BaseException as error:
+        # A panic in the library's Rust code is no Exception.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise kind(f"{problem} ({one_line(error)}); {remedy}.") from error
+        raise
 
 
 class TextTokenizer:
@@ -26,19 +39,19 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str], *, special_tokens: bool) -> list[tuple[int, ...]]:
         """Return each text's token ids; control tokens inside are parsed if `special_tokens`, else plain text.
 
-        Raises ArtifactError if the file is not a tokenizer.
+        Raises ArtifactError if the file is not a tokenizer, or fails on these texts.
         """
         # Most texts contain no control token; then both tokenizers agree, and the second is not built.
         plain = not special_tokens and any(self._control_token.search(text) for text in texts)
         tokenizer = self._plain if plain else self._full
-        return [tuple(e.ids) for e in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        with errors_as(ArtifactError, f"{self._file} cannot encode the texts", "export the artifact again"):
+            encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [tuple(e.ids) for e in encoded]
 
     @cached_property
     def _full(self) -> Tokenizer:
-        try:
+        with errors_as(ArtifactError, f"{self._file} is no tokenizer", "export the artifact again"):
             return _without_limits(Tokenizer.from_file(str(self._file)))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ArtifactError(f"{self._file} is no tokenizer ({error}); export the artifact again.") from error
 
     @cached_property
     def _plain(self) -> Tokenizer:
@@ -55,7 +68,8 @@ class TextTokenizer:
                 [f"{secret}{i}" if piece in control and i != model.get("unk_id") else piece, score]
                 for i, (piece, score) in enumerate(model["vocab"])
             ]
-        return _without_limits(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
+        with errors_as(ArtifactError, f"{self._file} is no tokenizer", "export the artifact again"):
+            return _without_limits(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
 
     @cached_property
     def _control_token(self) -> re.Pattern[str]:

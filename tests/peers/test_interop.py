@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="import-not-found, import-untyped"
 
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-import tomllib
 import torch
 from colbert_export.export import export_model
 from numpy.typing import NDArray

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from onnxrank.engine.requantized import ALIGNED
 from onnxrank.engine.session import Session, session_options
 from onnxrank.errors import ArtifactError
 from onnxrank.export.artifact.saving import save_graphs
-from onnxrank.quantize.embedding import quantize_embeddings
+from onnxrank.quantize.embedding import quantize_blocks, quantize_embeddings, quantize_rows
 from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.float16 import KEPT, convert_float16
 from onnxrank.quantize.int8 import quantize_int8
@@ -73,6 +74,7 @@ def test_int8_is_the_formula(tmp_path: Path) -> None:
     product = np.rint(x / scale) @ np.rint(WEIGHT / weight_scale) * scale * weight_scale
     np.testing.assert_allclose(run(model, IDS, tmp_path / "m.onnx"), product @ HEAD, rtol=1e-4, atol=1e-4)
     assert ops(model)["MatMul"] == 1
+    assert "weight" not in model.graph.initializers
 
 
 def test_int8_tokens_do_not_see_each_other(tmp_path: Path) -> None:
@@ -114,6 +116,7 @@ def test_q4_weights_are_near_and_the_graph_uses_them(method: str, block_size: in
     assert 0.02 < error < 0.17
     model = small_model()
     assert quantize_q4(model, block_size=block_size, method=method, exclude="head") == 1
+    assert "weight" not in model.graph.initializers
     found = run(model, IDS, tmp_path / "m.onnx")
     # accuracy_level 4 also quantizes the activations, to 8 bits.
     np.testing.assert_allclose(found, TABLE[IDS] @ weight @ HEAD, atol=0.25)
@@ -174,6 +177,13 @@ def test_symmetric_q4_has_no_zero_points() -> None:
     assert len(node.inputs) == 3
 
 
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantize the table in three slices, the last of them shorter."""
+    monkeypatch.setattr("onnxrank.quantize.embedding.SLICE_ROWS", 20)
+
+
+@pytest.mark.usefixtures("small_slices")
 def test_embedding_rows_are_the_formula(tmp_path: Path) -> None:
     model = small_model()
     assert quantize_embeddings(model) == 1
@@ -183,6 +193,7 @@ def test_embedding_rows_are_the_formula(tmp_path: Path) -> None:
     assert "table" not in model.graph.initializers
 
 
+@pytest.mark.usefixtures("small_slices")
 def test_four_bit_embedding_rows_are_the_formula(tmp_path: Path) -> None:
     model = small_model()
     assert quantize_embeddings(model, 4) == 1
@@ -192,6 +203,14 @@ def test_four_bit_embedding_rows_are_the_formula(tmp_path: Path) -> None:
     rows = (np.clip(np.rint(blocks / scale), -8, 7) * scale.astype(np.float16)).reshape(50, 96)[IDS]
     np.testing.assert_allclose(run(model, IDS, tmp_path / "m.onnx"), rows @ WEIGHT @ HEAD, rtol=1e-3, atol=1e-2)
     assert "table" not in model.graph.initializers
+
+
+@pytest.mark.parametrize("quantize", [quantize_rows, quantize_blocks])
+def test_a_row_of_zeros_stays_zero(quantize: Any) -> None:
+    """Checkpoints have one for the padding token."""
+    values, scales = quantize(np.concatenate([TABLE[:1], np.zeros_like(TABLE[:1])]))
+    zero = 0x88 if quantize is quantize_blocks else 0
+    assert values[0].any() and (values[1] == zero).all() and np.isfinite(scales).all()
 
 
 @pytest.mark.parametrize("quantized", [False, True])
@@ -227,3 +246,27 @@ def test_float16_keeps_the_head_and_the_output(tmp_path: Path) -> None:
     found = run(model, IDS, tmp_path / "m.onnx")
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, TABLE[IDS] @ WEIGHT @ HEAD, atol=0.02)
+
+
+def test_float16_keeps_the_residual_stream_after_the_embedding() -> None:
+    model = small_model()
+    row, hidden = (next(node for node in model.graph if node.name == name) for name in ("row", "hidden"))
+    double = ir.node("Add", [row.outputs[0], row.outputs[0]], name="double")
+    double.outputs[0].name = "double"
+    model.graph.insert_after(row, double)
+    hidden.replace_input_with(0, double.outputs[0])
+    convert_float16(model, exclude="head")
+    assert [value.name for value in double.inputs if value] == ["row.float32"] * 2
+
+
+def test_float16_keeps_the_type_of_scores_and_changes_that_of_inputs() -> None:
+    x = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(["batch", 96]))
+    weight = ir.Value(name="weight", const_value=ir.tensor(WEIGHT), type=ir.TensorType(ir.DataType.FLOAT))
+    logits = ir.node("MatMul", [x, weight], name="logits")
+    logits.outputs[0].name, logits.outputs[0].type = "logits", ir.TensorType(ir.DataType.FLOAT)
+    graph = ir.Graph([x], logits.outputs, nodes=[logits], initializers=[weight], opset_imports={"": 21})
+    model = ir.Model(graph, ir_version=10)
+    convert_float16(model)
+    assert [value.dtype for value in model.graph.inputs] == [ir.DataType.FLOAT16]
+    assert [(value.name, value.dtype) for value in model.graph.outputs] == [("logits", ir.DataType.FLOAT)]
+    assert ops(model) == {"MatMul": 1, "Cast": 1}

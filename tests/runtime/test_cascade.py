@@ -1,6 +1,9 @@
 """Retrieve, then rerank: the index on disk, the measures, and the commands around them."""
 
 import json
+import shutil
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,13 @@ from typer.testing import CliRunner
 
 from onnxrank import Cascade, Embedder, Reranker
 from onnxrank.cli.app import app
-from onnxrank.errors import ArtifactError, InputError, OutputError
+from onnxrank.cli.retrieval import open_cascade
+from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
 from onnxrank.quality.corpus import Entry, Query
-from onnxrank.quality.measures import ROUTING
+from onnxrank.quality.measures import ROUTING, measure
 from onnxrank.quality.routing import measure_cascade
 from tests.exports import export_tiny, write_checkpoint
+from tests.reports import recorded_progress
 from tests.tiny_families import qwen3_embedding
 
 CORPUS = [
@@ -52,6 +57,12 @@ def test_retrieval_is_by_cosine_similarity(cascade: Cascade) -> None:
     np.testing.assert_allclose([hit["score"] for hit in found], np.sort(expected)[::-1], atol=1e-3)
 
 
+def test_control_tokens_in_texts_are_text_unless_asked(cascade: Cascade) -> None:
+    encode = partial(cascade.retriever.encode, ["a<|im_end|>b"], is_query=False)
+    np.testing.assert_array_equal(encode(), encode(special_tokens=False))
+    assert np.abs(encode() - encode(special_tokens=True)).max() > 1e-3
+
+
 def test_search_reranks_what_was_retrieved(cascade: Cascade) -> None:
     assert cascade.reranker
     hits = cascade.search(QUERY, top_k=2, retrieve=4)
@@ -73,6 +84,23 @@ def test_an_index_on_disk_is_the_same_index(cascade: Cascade, retriever_artifact
     again.check_corpus(CORPUS)
     with pytest.raises(InputError, match="made of another corpus"):
         again.check_corpus(CORPUS[1:])
+
+
+def test_a_corpus_is_embedded_in_chunks(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported = recorded_progress(monkeypatch, "onnxrank.cascade")
+    monkeypatch.setattr("onnxrank.cascade.CHUNK", 2)
+    chunked = Cascade(cascade.retriever)
+    chunked.index(CORPUS, show_progress_bar=True)
+    assert reported == {"indexing": len(CORPUS)}
+    assert [hit["text"] for hit in chunked.retrieve(QUERY)] == [hit["text"] for hit in cascade.retrieve(QUERY)]
+
+
+def test_an_index_that_a_crash_left_under_its_old_name_is_loaded(cascade: Cascade, tmp_path: Path) -> None:
+    cascade.save(tmp_path / "index")
+    (tmp_path / "index").rename(tmp_path / ".index.old")
+    again = Cascade(cascade.retriever)
+    again.load(tmp_path / "index")
+    assert again.texts == CORPUS
 
 
 def test_an_index_of_another_retriever_is_refused(cascade: Cascade, retriever_artifact: Path, tmp_path: Path) -> None:
@@ -197,6 +225,66 @@ def test_the_commands_index_search_and_evaluate(
     found = invoke("evaluate", *models, "--corpus", corpus, "--queries", queries, "--index", index, "--skip-bad")
     assert found["queries"] == 1 and set(found["retrieved"]) == set(found["reranked"]) == set(ROUTING)
     assert found["reranked"]["MRR@10"] == 1.0
+    assert invoke("search", index, QUERY, *models[:2], "--top-k", 2) == cascade.retrieve(QUERY, top_k=2)
     alone = invoke("evaluate", "--retriever", retriever_artifact, "--corpus", corpus, "--queries", queries,
                    "--skip-bad")  # fmt: skip
     assert alone["retrieved"] == found["retrieved"] and alone["reranked"] is None
+
+
+def test_the_commands_open_what_the_options_say(retriever_artifact: Path, demo_artifact: Path) -> None:
+    opened = open_cascade(str(retriever_artifact), "int8", str(demo_artifact), "q4", 3)
+    reranker: Any = opened.reranker
+    assert (opened.retriever.variant, reranker.variant) == ("int8", "q4")
+    assert opened.retriever._scorer._session.cores == reranker._scorer._graph._session.cores == 3
+
+
+def test_an_altered_tokenizer_is_refused(retriever_artifact: Path, demo_artifact: Path, tmp_path: Path) -> None:
+    for model, source in ((Embedder, retriever_artifact), (Reranker, demo_artifact)):
+        folder = shutil.copytree(source, tmp_path / model.__name__)
+        with (folder / "tokenizer.json").open("a") as file:
+            file.write("\n")
+        with pytest.raises(ArtifactError, match=r"tokenizer\.json is not the file that was exported"):
+            model(folder)
+
+
+def test_embedding_reports_each_text(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported = recorded_progress(monkeypatch, "onnxrank.embedder")
+    cascade.retriever.encode(CORPUS, is_query=False, show_progress_bar=True)
+    assert reported == {"embedding": len(CORPUS)}
+
+
+def test_search_and_evaluate_show_tables(
+    retriever_artifact: Path, cascade: Cascade, demo_artifact: Path, tmp_path: Path
+) -> None:
+    cascade.save(tmp_path / "index")
+    corpus, queries = tmp_path / "corpus.jsonl", tmp_path / "queries.jsonl"
+    corpus.write_text("\n".join(map(json.dumps, CORPUS)))
+    queries.write_text(json.dumps({"query": QUERY, "relevant": "1"}) + "\nbroken")
+    models = ("--retriever", retriever_artifact, "--reranker", demo_artifact, "--variant", "fp32")
+    shown = table("search", tmp_path / "index", QUERY, *models)
+    assert [row[0] for row in shown] == ["1", "2", "3", "4", "5"]
+    assert [row[2] for row in shown] == [hit["text"] for hit in cascade.search(QUERY)]
+    files = ("--corpus", corpus, "--queries", queries, "--skip-bad")
+    with_reranker = table("evaluate", *models, *files)
+    assert [row[0] for row in with_reranker] == ["retriever", "reranked"]
+    assert with_reranker[1][1:] == ["1.000"] * len(ROUTING)
+    assert table("evaluate", *models[:2], *files) == with_reranker[:1]
+    corpus.write_text('"another text"')
+    with pytest.raises(InputError, match="the index was made of another corpus"):
+        table("evaluate", *models, *files, "--index", tmp_path / "index")
+
+
+def table(*arguments: object) -> list[list[str]]:
+    """Return the cells of each row of the table that a command shows."""
+    shown = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False).output
+    assert ("1 lines of" in shown) == ("--skip-bad" in arguments)
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+
+
+def test_missing_packages_are_named(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("faiss", "ir_measures"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BackendError, match=r"needs faiss, .*pip install onnxrank\[retrieval\]"):
+        Cascade(cascade.retriever)
+    with pytest.raises(BackendError, match=r"need ir-measures, .*pip install onnxrank\[retrieval\]"):
+        measure({}, {}, [])

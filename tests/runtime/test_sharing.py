@@ -59,6 +59,16 @@ def test_children_of_a_busy_process_score(reranker: Reranker) -> None:
 
 @FORK
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_locks_that_are_held_at_the_fork_are_free_in_the_child(reranker: Reranker) -> None:
+    expected = reranker.predict(PAIRS)
+    graph: Any = reranker._scorer._graph
+    session = graph._session
+    with graph._prefixes._lock, session._all_cores._lock, session._one_core._lock, session._all_cores._cores.lent(2):
+        assert forked(lambda: bool(np.abs(reranker.predict(PAIRS) - expected).max() < 1e-5))
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_threads_of_a_child_share_one_session(reranker: Reranker) -> None:
     expected = reranker.predict(PAIRS)
 
@@ -242,6 +252,7 @@ def test_packs_may_run_one_by_one_in_any_order(demo_artifact: Path, graph: Any) 
     packs = scorer.plan(pairs, pack_tokens=100)
     assert sorted(row for pack in packs for row in pack.rows) == list(range(len(pairs)))
     expected = scorer.score(pairs)
+    assert expected.dtype == np.float32
     for pack in reversed(packs):
         assert pack.tokens == len(pack.rows) * max(map(len, pack.sequences))
         assert pack.tokens <= 100 or len(pack.rows) == 1

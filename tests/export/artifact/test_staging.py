@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,15 +105,24 @@ def test_a_crash_between_the_two_renames_is_mended(out: Path) -> None:
     assert (out / MANIFEST).read_text() == "old"
 
 
+def test_a_crash_after_the_two_renames_is_mended(out: Path) -> None:
+    shutil.copytree(out, out.parent / ".artifact.old")
+    with pytest.raises(OutputError, match="exists"), staged(out, force=False):
+        raise AssertionError("not reached")
+    assert names(out.parent) == ["artifact"]
+
+
 def test_neither_a_file_nor_a_backup_beside_it_is_touched(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("words")
     with pytest.raises(OutputError, match="is no artifact, so --force does not replace it"):
         with staged(tmp_path / "README.md", force=True):
             raise AssertionError("not reached")
-    (tmp_path / ".new.partial-backup").mkdir()
+    no_process = f".new.partial-{10**20}-backup"
+    for name in (".new.partial-backup", no_process):
+        (tmp_path / name).mkdir()
     with staged(tmp_path / "new", force=False) as folder:
         (folder / MANIFEST).write_text("new")
-    assert names(tmp_path) == [".new.partial-backup", "README.md", "new"]
+    assert names(tmp_path) == [no_process, ".new.partial-backup", "README.md", "new"]
 
 
 def test_a_second_rename_that_fails_brings_the_old_folder_back(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

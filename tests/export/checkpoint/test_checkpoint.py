@@ -7,10 +7,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from onnxrank.errors import CheckpointError
+from onnxrank.errors import CheckpointError, UnsupportedError
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 
 VALUES = np.arange(-6, 6, dtype=np.float32).reshape(4, 3) / 4
@@ -39,8 +40,8 @@ def test_every_layout_and_dtype_reads_as_float32(tmp_path: Path, dtype: type, sh
     checkpoint.require("a.weight", (4, 3))
 
 
-def _only_a_pickle(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+def _only_a_pickle(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "model.safetensors").rename(folder / name)
 
 
 def _index(weight_map: Any) -> Callable[[Path], None]:
@@ -63,7 +64,8 @@ def _cut(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("{"), "is no JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), "holds a list, not an object"),
         (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
-        (_only_a_pickle, "pytorch_model.bin, a pickle, which could run code and is not opened"),
+        (_only_a_pickle("pytorch_model.bin"), "pytorch_model.bin cannot be read as weights alone, and is not run"),
+        (_only_a_pickle("model.pth"), "model.pth, a pickle, which could run code and is not opened"),
         (_index({"a.weight": "../model.safetensors"}), "'../model.safetensors', which is no plain file name"),
         (_index({"a.weight": "..\\model.safetensors"}), "which is no plain file name"),
         (_index({"a.weight": "/model.safetensors"}), "which is no plain file name"),
@@ -79,6 +81,69 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Callable[[
     with pytest.raises(CheckpointError) as caught:
         Checkpoint.open(tmp_path)
     assert sentence in str(caught.value)
+
+
+def write_pickles(folder: Path, *, shards: bool) -> Path:
+    """Write the layout of transformers before safetensors."""
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen3"}))
+    tensors = {"a.weight": torch.from_numpy(VALUES), "b.weight": torch.from_numpy(VALUES * 2).bfloat16()}
+    if shards:
+        names = {name: f"pytorch_model-0000{i}-of-00002.bin" for i, name in enumerate(tensors, 1)}
+        for name, file in names.items():
+            torch.save({name: tensors[name]}, folder / file)
+        (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": names}))
+    else:
+        torch.save(tensors, folder / "pytorch_model.bin")
+    return folder
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_pickles_of_transformers_are_read_as_weights_alone(tmp_path: Path, shards: bool) -> None:
+    checkpoint = Checkpoint.open(write_pickles(tmp_path, shards=shards))
+    np.testing.assert_array_equal(checkpoint.tensor("b.weight"), VALUES * 2)
+    np.testing.assert_array_equal(checkpoint.rows("a.weight", [3, 1]), VALUES[[3, 1]])
+    with pytest.raises(CheckpointError, match=r"/pytorch_model\.bin.* has no tensor 'c'"):
+        checkpoint.tensor("c")
+
+
+class Opens:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (str(self.path), "w")
+
+
+def test_code_in_a_pickle_is_not_run(tmp_path: Path) -> None:
+    write_pickles(tmp_path, shards=False)
+    torch.save({"a.weight": Opens(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin cannot be read as weights alone, and is not run"):
+        Checkpoint.open(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "base"),
+    [
+        ('{"base_model_name_or_path": "BAAI/bge-reranker-v2-m3"}', r"BAAI/bge-reranker-v2-m3"),
+        ("{", r"a model that its adapter_config\.json does not name"),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_adapter_names_its_model_and_how_to_merge_it(tmp_path: Path, content: str, base: str, whole: bool) -> None:
+    if whole:  # transformers would add the adapter to these weights
+        write(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(content)
+    save_file({"a.lora_A.weight": VALUES}, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(UnsupportedError, match=rf"adapter \(LoRA\) for {base}, not a .*merge_and_unload\(\)\.save_pre"):
+        Checkpoint.open(tmp_path)
+
+
+def test_gguf_is_one_sentence_unless_safetensors_lie_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "model-q8_0.gguf").write_bytes(b"GGUF")
+    with pytest.raises(UnsupportedError, match=r"model-q8_0\.gguf is GGUF, .*export the original checkpoint"):
+        Checkpoint.open(tmp_path)
+    assert Checkpoint.open(write(tmp_path)).tensors
 
 
 def test_the_single_file_is_read_where_both_layouts_exist(tmp_path: Path) -> None:
@@ -127,6 +192,25 @@ def test_a_wrong_shape_and_a_missing_row_are_named(tmp_path: Path) -> None:
         checkpoint.require("a.weight", (3, 4))
     with pytest.raises(CheckpointError, match=r"'a\.weight' in .* has 4 rows, and row 4 is asked for"):
         checkpoint.rows("a.weight", [0, 4])
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ('{"hidden_size": "64"}', "sets hidden_size to '64', and it has to be an integer from 1 to"),
+        ('{"hidden_size": null}', "sets hidden_size to None"),
+        ('{"rope_theta": NaN}', "sets rope_theta to nan, and it has to be a number"),
+        ('{"architectures": "Qwen3"}', "sets architectures to 'Qwen3', and it has to be a list of texts"),
+        ('{"a": ' * 20_000, "is nested too deeply"),
+        ("{}", "config.json does not set hidden_size"),
+    ],
+)
+def test_fields_of_the_wrong_type_are_named(tmp_path: Path, config: str, sentence: str) -> None:
+    write(tmp_path)
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint.open(tmp_path).config["hidden_size"]
+    assert sentence in str(caught.value)
 
 
 def test_a_file_that_is_cut_after_opening_is_damaged(tmp_path: Path) -> None:

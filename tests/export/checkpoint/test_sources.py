@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxrank.errors import InputError
+from onnxrank.errors import InputError, UnsupportedError
 from onnxrank.export.checkpoint.aliases import ALIASES
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.families import FAMILIES
@@ -44,6 +44,21 @@ def test_a_hub_id_is_downloaded_without_pickles(hub: StandInHub) -> None:
     assert fetched == set(wanted)
 
 
+def test_pickles_are_downloaded_only_where_safetensors_miss(hub: StandInHub) -> None:
+    wanted = {"config.json": b"{}", "1_Dense/config.json": b"{}", "1_Dense/pytorch_model.bin": b"x"}
+    wanted |= {"pytorch_model-1-of-1.bin": b"x", "pytorch_model.bin.index.json": b"{}"}
+    hub.add("Owner/Old", {**wanted, "training_args.bin": b"x"})
+    found = locate("Owner/Old").folder
+    assert {p.relative_to(found).as_posix() for p in found.rglob("*") if p.is_file()} == set(wanted)
+
+
+def test_gguf_is_refused_by_file_and_by_name(tmp_path: Path) -> None:
+    (tmp_path / "m.GGUF").write_bytes(b"GGUF")
+    for source in (str(tmp_path / "m.GGUF"), "Owner/Qwen3-Reranker-0.6B-Q8_0-GGUF"):
+        with pytest.raises(UnsupportedError, match=f"^{source} is GGUF, .*export the original checkpoint"):
+            locate(source)
+
+
 def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
     hub.add("Qwen/Qwen3-Reranker-0.6B", {"config.json": b"{}"})
     found = locate("qwen3-reranker")
@@ -53,6 +68,8 @@ def test_an_alias_is_a_hub_id_with_a_family(hub: StandInHub) -> None:
         "qwen3-reranker",
     )
     assert found.licence == "apache-2.0"
+    by_id = locate("Qwen/Qwen3-Reranker-0.6B")
+    assert (by_id.name, by_id.family, by_id.licence) == ("qwen3-reranker-0.6b", "qwen3-reranker", "apache-2.0")
 
 
 def test_every_family_has_an_alias_with_licence_and_size() -> None:

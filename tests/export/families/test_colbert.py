@@ -13,6 +13,7 @@ from onnxrank import LateInteraction, maxsim
 from onnxrank.cli.app import app
 from onnxrank.errors import ArtifactError, CheckpointError, InputError, UnsupportedError
 from tests.exports import export_tiny, write_checkpoint
+from tests.reports import recorded_progress
 from tests.tiny_families import colbert, multi_vector
 
 # PyLate removes spaces around a text, and sentence-transformers keeps them; the checkpoint decides.
@@ -68,10 +69,13 @@ def test_rank_is_maxsim_of_what_encode_gives(artifact: Path, monkeypatch: pytest
     (query,) = model.encode(["sort an array"], is_query=True)
     expected = maxsim(query, model.encode(TEXTS, is_query=False))
     monkeypatch.setattr("onnxrank.late_interaction.CHUNK", 2)
-    hits = model.rank("sort an array", TEXTS, return_documents=True)
+    reported = recorded_progress(monkeypatch, "onnxrank.late_interaction")
+    hits = model.rank("sort an array", TEXTS, return_documents=True, show_progress_bar=True)
+    model.encode(TEXTS[:3], is_query=True, show_progress_bar=True)
     assert [hit["corpus_id"] for hit in hits] == np.argsort(-expected, kind="stable").tolist()
     np.testing.assert_allclose([hit["score"] for hit in hits], np.sort(expected)[::-1], rtol=1e-5)
     assert [hit["text"] for hit in hits if hit["truncated"]] == [TEXTS[-1]]
+    assert reported == {"scoring": len(TEXTS), "embedding": 3}
 
 
 def test_the_residual_and_the_lengths_matter(checkpoint: Path, artifact: Path, tmp_path: Path) -> None:
@@ -152,7 +156,7 @@ def test_a_setting_that_is_not_known_is_refused(
         ({"query_length": 100_000}, r"a query of 100000 tokens is longer .* give --query-length \d+ or less"),
     ],
 )
-def test_lengths_belong_to_the_sides(checkpoint: Path, tmp_path: Path, options: dict[str, int], sentence: str) -> None:
+def test_lengths_belong_to_the_sides(checkpoint: Path, tmp_path: Path, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         export_tiny(checkpoint, tmp_path / "out", **options)
 
@@ -161,8 +165,28 @@ def test_the_command_line_ranks_with_token_vectors(artifact: Path) -> None:
     arguments = ["rank", str(artifact), "sort an array", *TEXTS[:2], "--json"]
     hits = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
     assert hits == LateInteraction(artifact).rank("sort an array", TEXTS[:2], return_documents=True)
-    with pytest.raises(InputError, match="which takes no --layers; leave it out"):
-        CliRunner().invoke(app, [*arguments, "--layers", "3"], catch_exceptions=False)
+    for option in (["--layers", "3"], ["--dim", "8"], ["--instruction", "i"], ["--max-length", "9"], ["--raw"]):
+        with pytest.raises(InputError, match=f"which takes no {option[0]}; leave it out"):
+            CliRunner().invoke(app, [*arguments, *option], catch_exceptions=False)
+    with pytest.raises(ArtifactError, match="has no variant 'q4'"):
+        CliRunner().invoke(app, [*arguments, "--variant", "q4"], catch_exceptions=False)
+
+
+def test_control_tokens_in_texts_are_text_unless_asked(tmp_path: Path) -> None:
+    export_tiny(write_checkpoint(tmp_path / "checkpoint", multi_vector), tmp_path / "out")
+    model, text = LateInteraction(tmp_path / "out"), "a [SEP] b"
+    for is_query in (True, False):
+        default, plain, parsed = (
+            model.encode([text], is_query=is_query, **options)[0]
+            for options in ({}, {"special_tokens": False}, {"special_tokens": True})
+        )
+        np.testing.assert_array_equal(default, plain)
+        assert default.shape != parsed.shape or np.abs(default - parsed).max() > 1e-3
+    default, plain, parsed = (
+        model.rank(text, [text], **options)[0]["score"]
+        for options in ({}, {"special_tokens": False}, {"special_tokens": True})
+    )
+    assert default == plain != parsed
 
 
 def test_each_class_names_the_one_that_fits(artifact: Path, demo_artifact: Path) -> None:

@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers import CrossEncoder
+from tokenizers import Tokenizer, processors
 
 from onnxrank import Reranker
 from onnxrank.errors import CheckpointError, RerankError, UnsupportedError
@@ -17,8 +21,8 @@ PAIRS = [("the capital of France", "Paris is the capital of France."), ("a", "")
 
 def edited(folder: Path, write: Callable[[Path], object], name: str, **changes: Any) -> Path:
     write_checkpoint(folder, write)
-    data = json.loads((folder / name).read_text())
-    (folder / name).write_text(json.dumps({**data, **changes}))
+    data = {**json.loads((folder / name).read_text()), **changes}
+    (folder / name).write_text(json.dumps({key: value for key, value in data.items() if value is not None}))
     return folder
 
 
@@ -46,12 +50,6 @@ def test_an_activation_that_is_not_known_can_be_overruled(tmp_path: Path) -> Non
     with pytest.raises(UnsupportedError, match=r"names the activation 'their\.module\.Softplus'.*--activation"):
         export_tiny(folder, tmp_path / "out")
     assert export_tiny(folder, tmp_path / "out", activation="identity").scoring.activation == "identity"
-
-
-def test_a_classifier_with_more_labels_is_no_reranker(tmp_path: Path) -> None:
-    folder = edited(tmp_path / "bert", bert, "config.json", id2label={"0": "no", "1": "yes"})
-    with pytest.raises(UnsupportedError, match="has 2 labels, and a reranker has one score"):
-        export_tiny(folder, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -108,3 +106,65 @@ def test_a_document_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None
     export_tiny(write_checkpoint(tmp_path / "m", modernbert), tmp_path / "out", max_length=64)
     found = Reranker(tmp_path / "out").score([("query", "word " * 200), ("query", "word")])
     assert found.truncated.tolist() == [True, False] and found.tokens[0] == 64
+
+
+def test_a_checkpoint_in_a_pickle_is_exported(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "bert", bert)
+    export_tiny(folder, tmp_path / "safetensors")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert export_tiny(folder, tmp_path / "pickle").family == "cross-encoder"
+    first, second = (Reranker(tmp_path / name).predict(PAIRS) for name in ("safetensors", "pickle"))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("write", [bert, electra])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model_input_names": ["input_ids", "attention_mask"]},
+        {"model_input_names": ["input_ids", "attention_mask", "token_type_ids"]},
+        {"model_input_names": None},  # then the class decides
+        {"model_input_names": None, "tokenizer_class": "BertTokenizer"},
+    ],
+)
+def test_token_types_are_those_of_the_checkpoints_tokenizer(
+    tmp_path: Path, write: Callable[[Path], object], settings: dict[str, Any]
+) -> None:
+    folder = edited(tmp_path / "model", write, "tokenizer_config.json", **settings)
+    manifest = export_tiny(folder, tmp_path / "out")
+    assert all(found.max_logit_difference < 1e-5 for found in manifest.variants["fp32"].parity.values())
+    theirs = CrossEncoder(str(folder), device="cpu").predict(PAIRS)
+    np.testing.assert_allclose(Reranker(tmp_path / "out").predict(PAIRS), theirs, atol=1e-5)
+
+
+def test_a_template_without_types_leaves_all_at_zero(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "bert", bert)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ends
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    export_tiny(folder, tmp_path / "out")
+    theirs = CrossEncoder(str(folder), device="cpu").predict(PAIRS)
+    np.testing.assert_allclose(Reranker(tmp_path / "out").predict(PAIRS), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (bert, "bert.embeddings.word_embeddings.weight"),  # in a file of its own
+        (bert, "classifier.weight"),  # inside the graph's file
+        (bert, "bert.encoder.layer.0.attention.output.LayerNorm.bias"),
+        (electra, "classifier.out_proj.weight"),
+    ],
+)
+def test_a_weight_that_is_no_number_is_named(tmp_path: Path, write: Callable[[Path], object], name: str) -> None:
+    folder = write_checkpoint(tmp_path / "model", write)
+    tensors = load_file(folder / "model.safetensors")
+    tensors[name].view(-1)[0] = float("inf")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"^tensor '{name}' in .* holds NaN or infinity"):
+        export_tiny(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

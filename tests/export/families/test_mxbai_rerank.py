@@ -111,8 +111,10 @@ def test_the_score_is_logit_1_minus_logit_0(tmp_path: Path) -> None:
     np.testing.assert_allclose(Reranker(tmp_path / "out").predict(PAIRS), expected, atol=1e-5)
 
 
-def test_it_has_to_be_named(tmp_path: Path) -> None:
+def test_without_its_card_it_has_to_be_named(tmp_path: Path) -> None:
     checkpoint = Checkpoint.open(write_checkpoint(tmp_path / "checkpoint", mxbai_rerank))
+    assert find_family(None, checkpoint) is family.FAMILY
+    (checkpoint.folder / "README.md").unlink()
     assert find_family("mxbai-rerank", checkpoint) is family.FAMILY
     with pytest.raises(InputError, match=r"does not say which reranker it is.*mxbai-rerank"):
         find_family(None, checkpoint)

@@ -78,3 +78,11 @@ def test_a_checkpoint_that_names_no_answer_is_refused(tmp_path: Path) -> None:
     (checkpoint / "1_LogitScore" / "config.json").write_text(json.dumps({"false_token_id": None}))
     with pytest.raises(CheckpointError, match="names no true_token_id"):
         export_tiny(checkpoint, tmp_path / "out")
+
+
+def test_an_embedder_whose_tokenizer_ends_no_text_is_refused(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", qwen3_embedding)
+    data = json.loads((checkpoint / "tokenizer.json").read_text())
+    (checkpoint / "tokenizer.json").write_text(json.dumps({**data, "post_processor": None}))
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json adds no token to a text, .*use the tokenizer that"):
+        export_tiny(checkpoint, tmp_path / "out")

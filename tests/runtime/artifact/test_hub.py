@@ -95,8 +95,10 @@ def test_offline_finds_the_cached_copy_and_nothing_else(model: StandInHub, monke
     cached = snapshot("owner/model", revision=None, allow_patterns=["*.json"])
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert snapshot("owner/model", revision=None, allow_patterns=["*.json"]) == cached
-    with pytest.raises(HubError, match="HF_HUB_OFFLINE forbids downloading"):
-        snapshot("owner/other", revision=None, allow_patterns=["*"])
+    for revision, missing in ((None, "that name"), ("v1", "that name at revision 'v1'")):
+        sentence = f"no folder owner/other here, the cache has no repository of {missing}, and HF_HUB_OFFLINE forbids"
+        with pytest.raises(HubError, match=sentence):
+            snapshot("owner/other", revision=revision, allow_patterns=["*"])
 
 
 def test_without_a_network_the_cached_copy_is_used(model: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,12 @@ def test_round_trip(folder: Path) -> None:
     assert read_manifest(folder) == before
 
 
+def test_json_from_a_language_without_integers_is_the_same(folder: Path) -> None:
+    before = read_manifest(folder)
+    edit(folder, lambda d: d["scoring"].update(logit_scale=int(d["scoring"]["logit_scale"])))
+    assert before.scoring.logit_scale == 1 and isinstance(read_manifest(folder).scoring.logit_scale, float)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -55,6 +61,18 @@ def test_round_trip(folder: Path) -> None:
         (lambda d: d["files"].update({"/etc/passwd": {"sha256": "", "bytes": 1}}), "outside its folder"),
         (lambda d: d["files"].update({"a\\..\\b": {"sha256": "", "bytes": 1}}), "outside its folder"),
         (lambda d: d["variants"]["q4"].update(padded="elsewhere.onnx"), "which `files` does not list"),
+        (lambda d: d["files"].update({"a\0b": {"sha256": "", "bytes": 1}}), "outside its folder"),
+        (lambda d: d["variants"].update(q3=d["variants"]["q4"]), "lists the variant 'q3'"),
+        (lambda d: d["scoring"].update(kv_cache=None), "has a prefix graph, and `scoring` no kv_cache"),
+        (
+            lambda d: d["scoring"]["kv_cache"].update(layers=10**12),
+            "layers should be from 1 to 4096, not 1000000000000",
+        ),
+        (lambda d: d["scoring"].update(pad_token_id=-1), "pad_token_id should be from 0 to"),
+        (lambda d: d["scoring"].update(logit_scale=float("nan")), "logit_scale should be a number of float32, not nan"),
+        (lambda d: d["scoring"].update(logit_scale=10**400), "logit_scale should be a number of float32, not 1000"),
+        (lambda d: d["scoring"]["prompt"].update(query="\ud800"), "query holds '\\ud800', which is no character"),
+        (lambda d: d.update({"a\nb" * 99: 1}), "has the unknown key 'a\\nb"),
     ],
 )
 def test_a_bad_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any]], object], sentence: str) -> None:
@@ -67,9 +85,10 @@ def test_a_bad_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any
 def test_no_manifest_and_no_json(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="is not an exported artifact"):
         read_manifest(tmp_path)
-    (tmp_path / MANIFEST).write_text("{")
-    with pytest.raises(ArtifactError, match="cannot be read"):
-        read_manifest(tmp_path)
+    for content, problem in (("{", "cannot be read"), ("[" * 20_000, "is nested too deeply")):
+        (tmp_path / MANIFEST).write_text(content)
+        with pytest.raises(ArtifactError, match=problem):
+            read_manifest(tmp_path)
 
 
 def test_missing_and_altered_files_are_named(folder: Path) -> None:
@@ -77,6 +96,8 @@ def test_missing_and_altered_files_are_named(folder: Path) -> None:
     artifact.fetch("tokenizer.json")
     with pytest.raises(ArtifactError, match=r"model_q4\.onnx is missing"):
         artifact.fetch("onnx/model_q4.onnx")
+    with pytest.raises(ArtifactError, match=r"reranker\.json does not list notes\.txt"):
+        artifact.fetch("notes.txt")
     content = bytearray((folder / "tokenizer.json").read_bytes())
     content[100] ^= 1
     (folder / "tokenizer.json").write_bytes(content)

@@ -11,7 +11,6 @@ from onnxrank.artifact.variants import PRECISIONS, default_variant
         (["fp16", "fp32"], True, "fp32"),
         (list(PRECISIONS), False, "fp16"),
         (["q4", "fp32"], False, "fp32"),
-        (["of a later release"], True, "of a later release"),
     ],
 )
 def test_the_variant_that_opens_is_the_best_for_the_device(present: list[str], on_cpu: bool, chosen: str) -> None:

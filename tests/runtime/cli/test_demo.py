@@ -121,7 +121,7 @@ def test_odd_requests_are_answered(
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request_line + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.startswith(b"HTTP/1.1 %d " % status) and answer.count(b"HTTP/1.1") == 1
     assert "Traceback" not in capsys.readouterr().err
 
 

@@ -21,6 +21,11 @@ def test_it_is_the_sum_of_maxima() -> None:
     np.testing.assert_allclose(maxsim(query, documents), expected, rtol=1e-5)
 
 
+def test_of_single_vectors_it_is_their_product() -> None:
+    query, *documents = vectors(np.random.default_rng(0), 4)
+    np.testing.assert_allclose(maxsim(query, documents), [query @ document for document in documents], rtol=1e-6)
+
+
 def test_a_document_without_vectors_comes_last_and_nothing_gives_nothing() -> None:
     rng = np.random.default_rng(0)
     opposite = vectors(rng, 1)

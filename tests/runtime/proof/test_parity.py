@@ -1,8 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from onnxrank.artifact.manifest import Parity
 from onnxrank.engine.activation import activate
 from onnxrank.proof.parity import compare, kendall_tau
 from onnxrank.proof.tolerances import TOLERANCES, Scale
@@ -48,3 +51,19 @@ def test_sums_of_many_similarities_may_differ_in_proportion() -> None:
     fp32 = TOLERANCES["fp32"]
     assert fp32.problem(parity, Scale(deviation=15.0, largest=150.0)) is None
     assert fp32.problem(parity, Scale(deviation=15.0, largest=15.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, None),
+        ({"max_logit_difference": 0.6}, "the largest logit difference is 0.6, and 0.5 is allowed"),
+        ({"kendall_tau": 0.94}, "Kendall's tau is 0.940, and 0.95 is required"),
+        ({"top1_agreement": 0.89}, "top-1 agreement is 0.89, and 0.9 is required"),
+    ],
+)
+def test_each_limit_has_its_sentence(changes: dict[str, Any], problem: str | None) -> None:
+    limits = {"max_logit_difference": 0.5, "kendall_tau": 0.95, "top1_agreement": 0.9}
+    parity = Parity(pairs=2, max_score_difference=0.0, **{**limits, **changes})
+    found = TOLERANCES["int8"].problem(parity, Scale(deviation=2.0, largest=1.0))
+    assert found == (problem and f"{problem}.")

@@ -13,9 +13,9 @@ from onnxrank.artifact.opening import Artifact, open_artifact
 from onnxrank.engine.pack import Pack
 from onnxrank.engine.padded import PaddedGraph
 from onnxrank.engine.prefix import PrefixGraph
-from onnxrank.errors import ParityError
+from onnxrank.errors import BackendError, ParityError
 from onnxrank.proof.tolerances import Scale
-from onnxrank.proof.verification import Verification, check_gates, verify_variant
+from onnxrank.proof.verification import Verification, check_gates, repeat_oracle, verify_variant
 from tests.exports import export_tiny
 from tests.tiny_families import TINY
 
@@ -83,3 +83,9 @@ def test_a_score_that_depends_on_its_batch_is_refused(effect: float, refused: bo
         return
     with pytest.raises(ParityError, match=r"int8 depends on its batches: .* move its logit by .*, and 0\.3 is allowed"):
         check_gates("int8", found)
+
+
+def test_a_missing_exporter_is_said(artifact: Artifact, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxrank.proof.verification.entry_points", lambda group: [])
+    with pytest.raises(BackendError, match=r"need the exporter: `pip install onnxrank\[export\]`"):
+        repeat_oracle(artifact.manifest, golden, "demo")

@@ -54,7 +54,13 @@ def test_queries_have_one_or_more_relevant_documents(tmp_path: Path) -> None:
     path = write(tmp_path, '{"query": "q", "relevant": "a"}', '{"query": "r", "relevant": ["a", 2]}')
     queries, _ = read_queries(path)
     assert [query.relevant for query in queries] == [("a",), ("a", "2")]
-    for line in ('{"relevant": "a"}', '{"query": "q"}', '{"query": "q", "relevant": []}', "7"):
+    for line in (
+        '{"relevant": "a"}',
+        '{"query": "q"}',
+        '{"query": "q", "relevant": []}',
+        '{"query": "q", "relevant": true}',
+        "7",
+    ):
         with pytest.raises(InputError, match="line 1 has no `"):
             read_queries(write(tmp_path, line))
 
@@ -65,6 +71,8 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b'"caf\xe9"')
     with pytest.raises(InputError, match=r"latin\.jsonl, line 1 is not in UTF-8 \(byte 0xe9 at position 4\)"):
         read_corpus(tmp_path / "latin.jsonl")
+    with pytest.raises(InputError, match="holds nothing that can be read; give JSON Lines"):
+        read_corpus(write(tmp_path, "", "{"), skip_bad=True)
 
 
 FIELDS = {"title": "Sort", "body": "sorts an array", "year": 2020}

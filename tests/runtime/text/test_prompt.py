@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from onnxrank.artifact.manifest import TextPrompt, Texts
 from onnxrank.errors import ArtifactError, InputError
 from onnxrank.export.families.qwen3_reranker import INSTRUCTION, prompt, reference_token_ids
-from onnxrank.text.prompt import EncodedPair, PromptEncoder
+from onnxrank.text.prompt import EncodedPair, PromptEncoder, TextEncoder
 from tests.tiny import DEMO
 
 # Pieces that tempt a tokenizer to merge across a cut, next to arbitrary text.
@@ -98,6 +100,20 @@ def test_the_instruction_is_the_default_or_the_given_one(tokenizer_file: Path) -
     )
     assert default == same
     assert len({pair.instruction for pair in (default, other, none)}) == 3
+
+
+def test_a_model_without_instructions_takes_none() -> None:
+    file = DEMO / "tokenizer.json"
+    side = TextPrompt(prefix_token_ids=(), template="{instruction}{text}", suffix_token_ids=(), max_length=9)
+    texts = Texts(query=side, document=side, default_instruction=None, strip=False, lower_case=False)
+    settings = replace(prompt(Tokenizer.from_file(str(file))), default_instruction=None)
+    pair_encoder, text_encoder = PromptEncoder(file, settings, 99), TextEncoder(file, texts, None)
+    for own in ("Find code.", ""):
+        sentence = f"instruction is '{own}', and this model takes none"
+        with pytest.raises(InputError, match=sentence):
+            pair_encoder.pairs("q", ["d"], own, special_tokens=False)
+        with pytest.raises(InputError, match=sentence):
+            text_encoder.texts(["t"], is_query=True, instruction=own)
 
 
 def test_the_demo_tokenizer_is_the_same_in_transformers() -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,25 @@ def test_runs_of_spaces_that_are_tokens_stay_so(tmp_path: Path) -> None:
     assert made.token_to_id("    ") in ids
 
 
+def test_the_files_own_limits_are_ignored(tmp_path: Path) -> None:
+    made = tiny_tokenizers.wordpiece()
+    texts = ["Paris is the capital of France. " * 3, "Paris", "[SEP]"]
+    expected = [tuple(made.encode(text, add_special_tokens=False).ids) for text in texts[:2]]
+    made.enable_truncation(4)
+    made.enable_padding()
+    made.save(str(tmp_path / "tokenizer.json"))
+    for several in (texts[:2], texts):
+        assert TextTokenizer(tmp_path / "tokenizer.json").encode(several, special_tokens=False)[:2] == expected
+
+
 def test_a_file_that_is_no_tokenizer_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ArtifactError, match=r"tokenizer\.json is no tokenizer"):
         TextTokenizer(tmp_path / "tokenizer.json").encode(["a"], special_tokens=False)
+    made = tiny_tokenizers.wordpiece()
+    made.save(str(tmp_path / "tokenizer.json"))
+    data = json.loads((tmp_path / "tokenizer.json").read_text())
+    data["model"]["unk_token"] = "[NONE]"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json cannot encode the texts"):
+        TextTokenizer(tmp_path / "tokenizer.json").encode(["\u4e00"], special_tokens=False)

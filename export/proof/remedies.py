@@ -1,0 +1,23 @@
+"""What to do if a variant does not score like PyTorch."""
+
+from onnxrank.export.options import Options
+from onnxrank.quantize.methods import METHODS
+
+MORE_PRECISE = {"fp16": "--fp32", "int8": "--fp16 or --fp32", "q4": "--int8 or --fp32", "q4f16": "--fp16 or --fp32"}
+SMALLEST_BLOCK = 16
+
+
+def remedy(variant: str, options: Options) -> str:
+    """Return what a sentence about a variant ends with."""
+    if variant not in MORE_PRECISE:
+        return "float32 should, so please report it with the checkpoint's name."
+    ways = [f"a more precise variant ({MORE_PRECISE[variant]})"]
+    if variant.startswith("q4"):
+        ways.append(f"--method {' or '.join(method for method in METHODS if method != options.method)}")
+        if options.block_size > SMALLEST_BLOCK:
+            ways.append(f"--block-size {SMALLEST_BLOCK}")
+        if options.embedding_bits == 4:
+            ways.append("--embedding-bits 8")
+    if len(options.variants) > 1:
+        ways.append("--keep-passing to write the others")
+    return f"try {', '.join(ways[:-1])}{' or ' if len(ways) > 1 else ''}{ways[-1]}."
