@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from typer import Exit
 
-from onnxrank.cli.interruption import ending_on_signals
+from onnxrank.cli.interruption import ending, ending_on_signals
 from onnxrank.errors import RerankError
 
 FAILED, MISUSED = 1, 2
@@ -33,7 +33,8 @@ def _status(app: Callable[[], None]) -> str | int | None:
             status = ended.code
         sys.stdout.flush()
     except RerankError as error:
-        show_error(str(error))
+        if not ending():
+            show_error(str(error))
         return FAILED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough.

@@ -20,7 +20,13 @@ from onnxrank.leftovers import clean_up
 GRACE_SECONDS = 0.5
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
+_received: list[int] = []
 _told = threading.Event()
+
+
+def ending() -> bool:
+    """Whether a signal is ending the process, so that errors of the command say nothing."""
+    return bool(_received)
 
 
 @contextmanager
@@ -33,9 +39,12 @@ def ending_on_signals() -> Iterator[None]:
     threading.Thread(target=_watch, args=(reader,), daemon=True, name="onnxrank-signals").start()
     try:
         yield
-    except SystemExit as ended:
-        if ended.code == 128 + signal.SIGINT:
-            _tell()
+    except BaseException:
+        # Whatever the command made of the signal: C code that imports modules turns it into an ImportError.
+        for number in _received:
+            if number == signal.SIGINT:
+                _tell()
+            raise SystemExit(128 + number) from None
         raise
     finally:
         # A process that is ending ignores further signals.
@@ -47,6 +56,7 @@ def ending_on_signals() -> Iterator[None]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
     for other in ENDING:
         signal.signal(other, signal.SIG_IGN)
     raise SystemExit(128 + number)

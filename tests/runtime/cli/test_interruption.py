@@ -99,6 +99,28 @@ def test_a_signal_takes_effect_while_onnx_runtime_computes(
     assert not list(tmp_path.iterdir())
 
 
+SWALLOWED = """
+import time
+from onnxrank.cli.console import run
+from onnxrank.errors import BackendError
+
+def work():
+    print("importing", flush=True)
+    try:
+        time.sleep(60)
+    except SystemExit:
+        raise BackendError("ONNX Runtime is not installed.")
+
+run(work)
+"""
+
+
+def test_an_error_that_a_signal_caused_is_not_told() -> None:
+    process = start([sys.executable, "-c", SWALLOWED])
+    assert wait_for_line(process) == "importing"
+    assert end(process, signal.SIGTERM) == (143, "")
+
+
 WAITING = """
 import sys
 from onnxrank.cli.console import run
