@@ -51,6 +51,7 @@ types: .venv/ready links
 	$(VENV)/mypy -p onnxrank
 	$(VENV)/mypy tests
 	$(VENV)/mypy -p benchmarks
+	$(VENV)/mypy docs
 
 # The settings are in mkdocs.yml. The variable silences a notice about the future of MkDocs; it is no warning of the build.
 docs: .venv/ready links ## Build the documentation site in build/site; a warning is an error
