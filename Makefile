@@ -56,6 +56,7 @@ types: .venv/ready links
 # The settings are in mkdocs.yml. The variable silences a notice about the future of MkDocs; it is no warning of the build.
 docs: .venv/ready links ## Build the documentation site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build -q --strict
+	@! grep -rlE '<(script|link|img)[^>]* (src|href)="?(https?:)?//' build/site --include='*.html' # requests to other servers
 
 # mypy and mkdocstrings do not follow the editable install's mapping of folders to packages: give them the layout as links.
 links:
