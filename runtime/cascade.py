@@ -77,11 +77,10 @@ class Cascade:
         vectors: Any = None
         with progress("indexing", len(texts), show_progress_bar) as done:
             for start in range(0, len(texts), CHUNK):
-                chunk = self.retriever.encode(texts[start : start + CHUNK], is_query=False, show_progress_bar=False)
+                chunk = self.retriever.encode(texts[start : start + CHUNK], is_query=False, done=done)
                 if vectors is None:
                     vectors = _empty_index(self._faiss, chunk.shape[1])
                 vectors.add(chunk)
-                done(len(chunk))
         self.texts, self.ids, self._vectors = texts, named, vectors
 
     def retrieve(self, query: str, *, top_k: int = 50, instruction: str | None = None) -> list[dict[str, Any]]:

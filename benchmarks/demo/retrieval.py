@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.demo.candidates import BM25
 from onnxrank import Cascade, Embedder, Reranker
+from onnxrank.artifact.opening import open_artifact
 from onnxrank.cli.console import show_table
 from onnxrank.quality.measures import measure
 
@@ -28,21 +29,21 @@ def main(
     evaluation: Annotated[Path, typer.Option(help="The held-out set.")] = Path("export/demo/evaluation.jsonl"),
     out: Annotated[Path | None, typer.Option(help="Folder for corpus.jsonl and queries.jsonl.")] = None,
 ) -> None:
-    """Print recall@10, nDCG@10 and MRR@10; write the files that `onnxrank index` and `evaluate` read."""
+    """Print recall@10, nDCG@10 and MRR@10 of every variant; write files for `onnxrank index` and `evaluate`."""
     corpus, queries = held_out(evaluation)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write(out / "corpus.jsonl", [{"id": str(i), "text": text} for i, text in enumerate(corpus)])
         write(out / "queries.jsonl", [{"query": q, "relevant": str(i)} for q, i in queries.items()])
     qrels = {query: {str(relevant): 1} for query, relevant in queries.items()}
-    cascade = Cascade(Embedder(retriever), Reranker(reranker) if reranker else None)
-    cascade.index(corpus)
-    runs = {
-        "BM25": {q: best(scores) for q, scores in zip(queries, BM25(corpus).scores(list(queries)), strict=True)},
-        "demo retriever": {q: scores_of(cascade.retrieve(q, top_k=50)) for q in queries},
-    }
-    if reranker:
-        runs["demo retriever, 50 reranked"] = {q: scores_of(cascade.search(q, top_k=50)) for q in queries}
+    found_by_words = zip(queries, BM25(corpus).scores(list(queries)), strict=True)
+    runs = {"BM25": {query: best(scores) for query, scores in found_by_words}}
+    for variant in open_artifact(retriever).manifest.variants:
+        cascade = Cascade(Embedder(retriever, variant=variant), Reranker(reranker) if reranker else None)
+        cascade.index(corpus)
+        runs[variant] = {q: scores_of(cascade.retrieve(q, top_k=50)) for q in queries}
+        if reranker:
+            runs[f"{variant}, 50 reranked"] = {q: scores_of(cascade.search(q, top_k=50)) for q in queries}
     rows = []
     for name, run in runs.items():
         found = measure(qrels, run, MEASURES)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from tests.exports import export_tiny
 
 ONNXRANK = [sys.executable, "-c", "from onnxrank.cli.app import main; main()"]
-EXPORT = [sys.executable, "-c", "from onnxrank.export.cli import main; main()"]
+EXPORT = [sys.executable, "-c", "from onnxrank.export.main import main; main()"]
 # The promise is one second; the bound allows for a busy machine, and is far below what the interrupted work takes.
 BOUND_SECONDS = 5.0
 

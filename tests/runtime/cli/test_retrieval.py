@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from onnxrank import progress
 from onnxrank.cli.app import app
 from onnxrank.errors import ArtifactError, InputError
 from tests.exports import export_tiny, write_checkpoint
@@ -49,6 +50,16 @@ def index(retriever: Path, corpus: Path, tmp_path: Path) -> Path:
     )  # fmt: skip
     assert "2 documents" in made.stdout
     return tmp_path / "index"
+
+
+def test_indexing_reports_every_batch(
+    retriever: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    corpus.write_text(json.dumps([f"text {'word ' * i}" for i in range(40)]))
+    shown = run("index", tmp_path / "index", "--retriever", retriever, "--corpus", corpus, "--progress").stderr
+    lines = [line for line in shown.splitlines() if line.startswith("indexing: ")]
+    assert len(lines) > 1 and lines[-1] == "indexing: 40 of 40"
 
 
 def test_search_opens_the_indexs_own_retriever(index: Path) -> None:
