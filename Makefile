@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo test fuzz web contract peers lowest setup check types bench bench-quick bench-exports clean
+.PHONY: help demo test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -47,13 +47,21 @@ check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 
-# mypy does not follow the editable install's mapping of folders to packages: give it the layout as links.
-types: .venv/ready
-	rm -rf build/types && mkdir -p build/types/onnxrank
-	ln -s $(addprefix ../../../,$(wildcard runtime/*.py) $(ROOMS) runtime/py.typed export quantize) build/types/onnxrank/
+types: .venv/ready links
 	$(VENV)/mypy -p onnxrank
 	$(VENV)/mypy tests
 	$(VENV)/mypy -p benchmarks
+	$(VENV)/mypy docs
+
+# The settings are in mkdocs.yml. The variable silences a notice about the future of MkDocs; it is no warning of the build.
+docs: .venv/ready links ## Build the documentation site in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build -q --strict
+	@! grep -rlE '<(script|link|img)[^>]* (src|href)="?(https?:)?//' build/site --include='*.html' # requests to other servers
+
+# mypy and mkdocstrings do not follow the editable install's mapping of folders to packages: give them the layout as links.
+links:
+	rm -rf build/types && mkdir -p build/types/onnxrank
+	ln -s $(addprefix ../../../,$(wildcard runtime/*.py) $(ROOMS) runtime/py.typed export quantize) build/types/onnxrank/
 
 bench: .venv/ready $(TOKENIZER) $(GEMMA) ## Install the peers and compare speed, memory and size with them
 	$(VENV)/python -m benchmarks.bench
@@ -77,7 +85,7 @@ clean: ## Remove what the other targets made
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install -q -c constraints.txt torch==2.13.0
-	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,export,dev]"
+	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,export,dev,docs]"
 	@touch $@
 
 runtime/web/node_modules/ready: runtime/web/package-lock.json

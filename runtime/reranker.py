@@ -219,6 +219,11 @@ class Reranker:
             for i, pair in zip(rows, found, strict=True):
                 truncated[i], tokens[i] = pair.truncated, len(pair.token_ids)
                 encoded[i] = pair
+                if pair.lost:
+                    raise InputError(
+                        f"the query {query!r:.60} leaves no room for the document: the prompt has {self.max_length} "
+                        "tokens; shorten the query, or open the model with a larger max_length."
+                    )
         with progress("scoring", len(queries), show_progress_bar) as done:
             logits[list(encoded)] = self._scorer.score(list(encoded.values()), done=done)[:, self._column]
         scoring = self.manifest.scoring

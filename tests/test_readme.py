@@ -1,7 +1,7 @@
-"""Runs every block of the README, except lines that set up a machine or need the hub."""
+"""Runs every block of the README, except lines that set up a machine or serve; tests/test_docs.py checks its tables and
+links."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -10,20 +10,14 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-# CI runs the two make commands itself. The others install packages, download a model, or serve until they are stopped;
-# the tests in runtime/web/ cover those.
-ELSEWHERE = ("make demo ", "make test ", "pip install ", "export-model qwen3-reranker ", "onnxrank demo ")
+from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.proof.tolerances import TOLERANCES
+from tests.markdown import blocks, shell_lines, tables
 
-
-def blocks(language: str) -> list[str]:
-    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found
-    return found
-
-
-def shell_lines() -> list[str]:
-    return [line for block in blocks("sh") for line in block.splitlines() if not line.startswith(ELSEWHERE)]
+README = Path(__file__).parent.parent / "README.md"
+# CI runs the two make commands itself. The others install packages, or serve until they are stopped; the tests in
+# runtime/web/ cover those.
+ELSEWHERE = ("make demo ", "make test ", "pip install ", "onnxrank demo ")
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +27,17 @@ def place(demo_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-@pytest.mark.parametrize("line", shell_lines())
+@pytest.mark.parametrize("line", [line for line in shell_lines(README) if not line.startswith(ELSEWHERE)])
 def test_commands(place: Path, line: str) -> None:
+    """As in a folder that was empty, but for the artifact: lines may run in several processes."""
     command = shlex.split(line, comments=True)
     assert command[0] in ("export-model", "onnxrank")
+    command += ["--force"] if command[0] == "export-model" else []
     scripts = Path(sys.executable).parent
     subprocess.run([scripts / command[0], *command[1:]], cwd=place, check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", blocks(README, "python"))
 def test_python(place: Path, block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     exec(compile(block, "README.md", "exec"), {})
@@ -50,15 +46,29 @@ def test_python(place: Path, block: str, capsys: pytest.CaptureFixture[str], mon
 
 
 def test_every_elsewhere_line_is_still_there() -> None:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
     for start in ELSEWHERE:
-        assert any(line.startswith(start) for line in lines)
+        assert any(line.startswith(start) for line in shell_lines(README))
 
 
-def test_the_variants_table_is_complete() -> None:
-    from onnxrank.artifact.variants import PRECISIONS
+def test_the_demo_comes_first_and_then_the_tests() -> None:
+    first, second, *_ = shell_lines(README)
+    assert first.startswith("make demo ") and second.startswith("make test ")
 
-    assert re.findall(r"^\| `--(\w+)` \|", README, re.MULTILINE) == list(PRECISIONS)
+
+def test_the_first_table_chooses_among_all_variants() -> None:
+    (chooser, *_) = tables(README)
+    named = {option.strip("`-") for row in chooser[2:] for option in row[1].split()}
+    assert named == set(PRECISIONS)
+
+
+def test_the_tolerances_are_those_of_the_proof() -> None:
+    text = " ".join(README.read_text().split())
+    fp32, int8, q4 = (TOLERANCES[name].logit_difference for name in ("fp32", "int8", "q4"))
+    assert (fp32, int8, q4) == (0.0001, 0.25, 1.0)
+    assert (
+        "fp32 may move a logit by 0.0001, int8 by a quarter of the logits' standard deviation, and q4 by a whole one"
+        in text
+    )
 
 
 def test_the_demo_documents_are_ranked_sensibly(demo_artifact: Path) -> None:

@@ -38,7 +38,7 @@ def save_graphs(graphs: Sequence[tuple[Path, ir.Model]]) -> list[Path]:
         for name, value in model.graph.initializers.items():
             if name in stored:
                 value.const_value = stored[name]
-            elif (tensor := value.const_value) is not None and tensor.nbytes <= INLINE_BYTES:
+            elif (tensor := value.const_value) is not None and not computed_at_load(tensor):
                 # Read it here: onnx_ir would wrap an error about the checkpoint in several of its own.
                 value.const_value = ir.tensor(tensor.numpy(), name=name)
         ir.save(model, path)

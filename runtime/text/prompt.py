@@ -16,12 +16,13 @@ TokenIds = tuple[int, ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPair:
     """The token ids of a prompt in three pieces: the instruction, the query and the document. truncated: whether any
-    text was cut."""
+    text was cut. lost: whether nothing is left of the document."""
 
     instruction: TokenIds
     query: TokenIds
     document: TokenIds
     truncated: bool
+    lost: bool = False
 
     @property
     def token_ids(self) -> TokenIds:
@@ -71,16 +72,12 @@ class PromptEncoder:
             rooms = longest_first(len(instruction) + len(query), len(document), room)
         else:
             rooms = room, max(0, room - len(instruction) - len(query))
-        if document and not rooms[1]:
-            raise InputError(
-                f"the query takes {len(query)} of the {room - len(instruction)} tokens that this prompt has for texts, "
-                "which leaves none for the document; shorten the query, or open the model with a larger max_length."
-            )
         return EncodedPair(
             instruction=prompt.prefix_token_ids + instruction[: rooms[0]],
             query=query[: max(0, rooms[0] - len(instruction))] + prompt.separator_token_ids,
             document=document[: rooms[1]] + prompt.suffix_token_ids,
             truncated=len(instruction) + len(query) > rooms[0] or len(document) > rooms[1],
+            lost=bool(document) and not rooms[1],
         )
 
 

@@ -114,8 +114,8 @@ def test_a_checkpoint_in_a_pickle_is_exported(tmp_path: Path) -> None:
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     assert export_tiny(folder, tmp_path / "pickle").family == "cross-encoder"
-    first, second = (Reranker(tmp_path / name).predict(PAIRS) for name in ("safetensors", "pickle"))
-    np.testing.assert_array_equal(first, second)
+    expected, found = (Reranker(tmp_path / name).predict(PAIRS) for name in ("safetensors", "pickle"))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("write", [bert, electra])

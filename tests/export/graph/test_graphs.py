@@ -229,7 +229,7 @@ def test_an_int8_row_has_its_own_scales(tiny_checkpoint: Path, tmp_path: Path) -
         ({"hidden_act": "gelu"}, "sets hidden_act to 'gelu', and only 'silu'"),
         ({"use_sliding_window": True}, "sets use_sliding_window to True"),
         ({"layer_types": ["sliding_attention"]}, "lists 'sliding_attention' in layer_types"),
-        ({"logit_softcap": 30.0}, "sets logit_softcap to 30.0, which may change the scores"),
+        ({"logit_softcap": 30.0}, "sets 'logit_softcap' to 30.0, which may change the scores"),
         ({"quantization_config": {"bits": 4}}, "sets quantization_config"),
         (
             {"rope_parameters": {"rope_type": "longrope", "factor": 2.0}},
@@ -254,7 +254,7 @@ def test_a_field_that_changes_the_arithmetic_is_refused_by_name(
         ("llama", {"sliding_window": 64}, "sets sliding_window to 64"),
         ("llama", {"use_sliding_window": True}, "sets use_sliding_window to True"),
         ("qwen2", {"attention_bias": True}, "sets attention_bias to True"),
-        ("qwen3", {"mlp_bias": True}, "sets mlp_bias to True"),
+        ("qwen3", {"mlp_bias": True}, "sets 'mlp_bias' to True"),
     ],
 )
 def test_a_field_of_another_architecture_is_refused(
