@@ -39,9 +39,9 @@ def ending_on_signals() -> Iterator[None]:
     threading.Thread(target=_watch, args=(reader,), daemon=True, name="onnxrank-signals").start()
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         # Whatever the command made of the signal: C code that imports modules turns it into an ImportError.
-        for number in _received:
+        for number in _received or [signal.SIGINT] * isinstance(error, KeyboardInterrupt):
             if number == signal.SIGINT:
                 _tell()
             raise SystemExit(128 + number) from None
