@@ -198,12 +198,11 @@ class Built:
         return zipfile.ZipFile(path)
 
 
-@pytest.fixture(scope="module")
-def built_twice(tmp_path_factory: pytest.TempPathFactory) -> list[Built]:
-    """Built at different times, in different folders, by people with different umasks."""
+def build_twice(place: Path) -> list[Built]:
+    """Build at different times, in different folders, by people with different umasks."""
     builds = []
     for umask in (0o022, 0o077):
-        folder = tmp_path_factory.mktemp("release")
+        folder = place / f"{umask}"
         before = os.umask(umask)
         try:
             distribution.stage(folder / "tree")
@@ -219,15 +218,16 @@ def built_twice(tmp_path_factory: pytest.TempPathFactory) -> list[Built]:
     return builds
 
 
-def test_a_wheel_carries_every_module_and_what_the_commands_read(built_twice: list[Built]) -> None:
-    tree = built_twice[0].tree
+def test_a_wheel_carries_what_it_must_and_two_builds_have_the_same_bytes(tmp_path: Path) -> None:
+    builds = build_twice(tmp_path)
+    tree = builds[0].tree
     expected = {
         "/".join([*package.split("."), *path.relative_to(tree / folder).parts])
         for folder, package in FOLDERS.items()
         for path in (tree / folder).rglob("*")
         if path.is_file()
     }
-    with built_twice[0].wheel() as archive:
+    with builds[0].wheel() as archive:
         names = set(archive.namelist())
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert {
@@ -242,10 +242,7 @@ def test_a_wheel_carries_every_module_and_what_the_commands_read(built_twice: li
         f"onnxrank-{onnxrank.__version__}.dist-info/licenses/NOTICE",
     } <= names
     assert not [name for name in names if "test" in name.split("/")[-1] or "/tests/" in name or "node_modules" in name]
-
-
-def test_two_builds_have_the_same_bytes(built_twice: list[Built]) -> None:
-    first, second = ({path.name: path.read_bytes() for path in built.dist.iterdir()} for built in built_twice)
+    first, second = ({path.name: path.read_bytes() for path in built.dist.iterdir()} for built in builds)
     assert sorted(first) == [
         f"onnxrank-{onnxrank.__version__}-py3-none-any.whl",
         f"onnxrank-{onnxrank.__version__}.tar.gz",
