@@ -1,7 +1,9 @@
 """The package structure, the direction of imports, and the public names."""
 
 import ast
+import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -248,3 +250,10 @@ def test_a_wheel_carries_what_it_must_and_two_builds_have_the_same_bytes(tmp_pat
         f"onnxrank-{onnxrank.__version__}.tar.gz",
     ]
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_the_version_has_a_changelog_and_is_the_npm_packages() -> None:
+    current = PROJECT["project"]["version"]
+    assert re.search(rf"^## {re.escape(current)} - \d{{4}}-\d{{2}}-\d{{2}}$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    for name in ("package.json", "package-lock.json"):
+        assert json.loads((ROOT / "runtime" / "web" / name).read_text())["version"] == current
