@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports clean
+.PHONY: help demo dist test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -63,6 +63,12 @@ links:
 	rm -rf build/types && mkdir -p build/types/onnxrank
 	ln -s $(addprefix ../../../,$(wildcard runtime/*.py) $(ROOMS) runtime/py.typed export quantize) build/types/onnxrank/
 
+# From the time of the last commit, so that everybody builds the same bytes. tsc keeps types of files that are gone.
+dist: .venv/ready runtime/web/node_modules/ready ## Build the wheel, the sdist and the npm package of a release in dist/
+	rm -rf dist runtime/web/types
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VENV)/python -m tests.distribution dist
+	cd runtime/web && npm pack --silent --pack-destination ../../dist
+
 bench: .venv/ready $(TOKENIZER) $(GEMMA) ## Install the peers and compare speed, memory and size with them
 	$(VENV)/python -m benchmarks.bench
 
@@ -79,7 +85,7 @@ bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints
 	$(VENV)/python -m benchmarks.maxsim
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers .venv-lowest build artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt

@@ -1,11 +1,14 @@
 """The package structure, the direction of imports, and the public names."""
 
 import ast
-import shutil
+import json
+import os
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -13,13 +16,13 @@ from pathlib import Path
 import pytest
 
 import onnxrank
+from tests import distribution
+from tests.distribution import FOLDERS, ROOT
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-FOLDERS = {"runtime": "onnxrank", "quantize": "onnxrank.quantize", "export": "onnxrank.export"}
 TORCH = {"torch", "transformers"}
-# The part of the npm package in runtime/web/ that `onnxrank demo` serves; the rest is for development.
-SERVED = {"package.json", "src", "demo"}
+# `make dist` puts the demo page's libraries there; a checkout has none.
+CARRIED = "web/libraries/**/*"
 
 
 # The rooms (subpackages) of a folder, in order; each may import those before it. "" means the top-level modules.
@@ -61,7 +64,7 @@ def test_the_package_list_is_what_is_on_disk() -> None:
 def test_package_data_exists() -> None:
     for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items():
         folder = Path(str(import_module(package).__file__)).parent
-        for pattern in patterns:
+        for pattern in set(patterns) - {CARRIED}:
             assert list(folder.glob(pattern)), f"{package} has no {pattern}"
 
 
@@ -186,25 +189,72 @@ def test_the_demos_notice_lists_every_package() -> None:
             assert f"{name} {release}" in notice
 
 
-def _not_shipped(folder: str, names: list[str]) -> set[str]:
-    return set(names) - SERVED if Path(folder) == ROOT / "runtime" / "web" else {"__pycache__"} & set(names)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A staged tree, and the folder with the sdist and the wheel of it."""
+
+    tree: Path
+    dist: Path
+
+    def wheel(self) -> zipfile.ZipFile:
+        (path,) = self.dist.glob("*.whl")
+        return zipfile.ZipFile(path)
 
 
-def test_a_wheel_carries_every_module_and_the_demo(tmp_path: Path) -> None:
-    # In a copy, because setuptools builds in the source folder and would ship leftovers of an earlier build.
-    for name in ["pyproject.toml", "README.md", "LICENSE", "NOTICE"]:
-        shutil.copy(ROOT / name, tmp_path)
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=_not_shipped)
+def build_twice(place: Path) -> list[Built]:
+    """Build at different times, in different folders, by people with different umasks."""
+    builds = []
+    for umask in (0o022, 0o077):
+        folder = place / f"{umask}"
+        before = os.umask(umask)
+        try:
+            distribution.stage(folder / "tree")
+            # In place of the demo page's libraries, which `make dist` takes from npm.
+            library = folder / "tree" / "runtime" / "web" / "libraries" / "@scope" / "name" / "library.mjs.gz"
+            library.parent.mkdir(parents=True)
+            library.write_bytes(b"library")
+            library.chmod(0o644)
+            distribution.build(folder / "tree", folder / "dist", 1_700_000_000)
+        finally:
+            os.umask(before)
+        builds.append(Built(tree=folder / "tree", dist=folder / "dist"))
+    return builds
+
+
+def test_a_wheel_carries_what_it_must_and_two_builds_have_the_same_bytes(tmp_path: Path) -> None:
+    builds = build_twice(tmp_path)
+    tree = builds[0].tree
     expected = {
-        "/".join([*package.split("."), *path.relative_to(tmp_path / folder).parts])
+        "/".join([*package.split("."), *path.relative_to(tree / folder).parts])
         for folder, package in FOLDERS.items()
-        for path in (tmp_path / folder).rglob("*")
+        for path in (tree / folder).rglob("*")
         if path.is_file()
     }
-    # setuptools' own build hook, because pip would download setuptools first.
-    build = "from setuptools import build_meta; build_meta.build_wheel('.')"
-    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        assert {name for name in archive.namelist() if ".dist-info/" not in name} == expected
+    with builds[0].wheel() as archive:
+        names = set(archive.namelist())
+    assert {name for name in names if ".dist-info/" not in name} == expected
+    assert {
+        "onnxrank/py.typed",
+        "onnxrank/export/demo/model.safetensors",
+        "onnxrank/export/demo/NOTICE",
+        "onnxrank/web/package.json",
+        "onnxrank/web/demo/index.html",
+        "onnxrank/web/src/web.js",
+        "onnxrank/web/libraries/@scope/name/library.mjs.gz",
+        f"onnxrank-{onnxrank.__version__}.dist-info/licenses/LICENSE",
+        f"onnxrank-{onnxrank.__version__}.dist-info/licenses/NOTICE",
+    } <= names
+    assert not [name for name in names if "test" in name.split("/")[-1] or "/tests/" in name or "node_modules" in name]
+    first, second = ({path.name: path.read_bytes() for path in built.dist.iterdir()} for built in builds)
+    assert sorted(first) == [
+        f"onnxrank-{onnxrank.__version__}-py3-none-any.whl",
+        f"onnxrank-{onnxrank.__version__}.tar.gz",
+    ]
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_the_version_has_a_changelog_and_is_the_npm_packages() -> None:
+    current = PROJECT["project"]["version"]
+    assert re.search(rf"^## {re.escape(current)} - \d{{4}}-\d{{2}}-\d{{2}}$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    for name in ("package.json", "package-lock.json"):
+        assert json.loads((ROOT / "runtime" / "web" / name).read_text())["version"] == current

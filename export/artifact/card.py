@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from onnxrank.artifact.hub import looks_like_repo_id
 from onnxrank.artifact.manifest import Manifest
 from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.export.checkpoint.tokenizer import read_tokenizer
@@ -12,6 +13,12 @@ from onnxrank.export.proof.evaluation import measure_labels
 from onnxrank.export.proof.golden_pairs import EVALUATION
 from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
 
+# The hub's names of licences that models have; it takes any other as a `license_name`.
+HUB_LICENCES = {
+    "afl-3.0", "agpl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0",
+    "cc-by-nc-sa-4.0", "cc-by-sa-4.0", "cc0-1.0", "gemma", "gpl-3.0", "lgpl-3.0", "llama2", "llama3", "llama3.1",
+    "llama3.2", "llama3.3", "mit", "mpl-2.0", "openrail", "unknown",
+}  # fmt: skip
 PAIRS = """from onnxrank import Reranker
 
 reranker = Reranker("{name}", variant="{variant}")  # this folder, or its hub id
@@ -57,10 +64,8 @@ USAGE = """## Use
 def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
     """Write the artifact's README.md to `folder`; baselines come from labelled candidates in `checkpoint`, if any."""
     variants = list(manifest.variants)
-    licence = f"license: {manifest.source.licence}\n" if manifest.source.licence else ""
     parts = [
-        f"---\n{licence}base_model: {manifest.source.id}\nlibrary_name: onnxrank\n"
-        "pipeline_tag: text-ranking\ntags: [onnx, reranker, transformers.js]\n---\n",
+        _metadata(manifest),
         f"# {manifest.name} (ONNX)\n",
         f"`{manifest.source.id}`"
         + (f" at `{manifest.source.revision}`" if manifest.source.revision else "")
@@ -90,6 +95,21 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
         parts += ["\n## Ranking quality\n", _quality(manifest, checkpoint / EVALUATION)]
     parts.append("\n" + _usage(manifest).replace("{name}", manifest.name).replace("{variant}", variants[0]))
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _metadata(manifest: Manifest) -> str:
+    """Return the YAML block that the hub reads; it refuses a licence or a base model unknown to it."""
+    ranks = manifest.scoring.opened_with != "Embedder"
+    found: dict[str, str | list[str]] = {}
+    if licence := manifest.source.licence:
+        found |= {"license": licence} if licence in HUB_LICENCES else {"license": "other", "license_name": licence}
+    if looks_like_repo_id(manifest.source.id):  # a local folder has no page on the hub
+        found |= {"base_model": manifest.source.id, "base_model_relation": "quantized"}
+    found["library_name"] = "onnxrank"
+    found["pipeline_tag"] = "text-ranking" if ranks else "feature-extraction"
+    found["tags"] = ["onnx", "transformers.js", *(["reranker"] if ranks else [])]
+    # JSON's strings are YAML's, whatever is in them.
+    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in found.items()), "---\n"])
 
 
 def _exits(manifest: Manifest) -> str:
@@ -144,5 +164,6 @@ def _megabytes(manifest: Manifest, name: str) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+    escaped = [[cell.replace("|", r"\|") for cell in line] for line in (header, *rows)]
+    lines = [escaped[0], ["---"] * len(header), *escaped[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

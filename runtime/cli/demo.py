@@ -1,6 +1,8 @@
 """`onnxrank demo`: serves the demo page of runtime/web/ and one artifact, to this machine only."""
 
+import io
 import json
+import os
 import re
 import sys
 import webbrowser
@@ -8,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -18,13 +20,21 @@ from onnxrank.cli.console import say
 from onnxrank.errors import InputError, OutputError
 
 WEB = Path(__file__).parent.parent / "web"
-# The libraries of the page: a file of the package that `npm install` put beside it, or of a public npm mirror.
+# The libraries of the page: a file that `npm install` put beside it, or that a release carries gzipped, or of a public
+# npm mirror.
 CDN = "https://cdn.jsdelivr.net/npm"
 LIBRARIES = {
     "onnxruntime-web/webgpu": ("onnxruntime-web", "dist/ort.webgpu.bundle.min.mjs"),
     "onnxruntime-web/wasm": ("onnxruntime-web", "dist/ort.wasm.bundle.min.mjs"),
     "@huggingface/tokenizers": ("@huggingface/tokenizers", "dist/tokenizers.mjs"),
 }
+# The binaries that the two builds of ONNX Runtime load from their own folder.
+_BINARIES = ("dist/ort-wasm-simd-threaded.asyncify.wasm", "dist/ort-wasm-simd-threaded.wasm")
+LIBRARY_FILES = [
+    *(f"{package}/{file}" for package, file in LIBRARIES.values()),
+    *(f"onnxruntime-web/{file}" for file in _BINARIES),
+]
+INSTALLED, CARRIED = "node_modules", "libraries"
 # URL path prefixes; each stands for one folder.
 PAGE, SOURCE, PACKAGES, ARTIFACT = "/", "/src/", "/node_modules/", "/artifact/"
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wasm": "application/wasm"}
@@ -58,7 +68,10 @@ def demo_server(artifact: Path, port: int) -> ThreadingHTTPServer:
     """
     if not artifact.is_dir():
         raise InputError(f"{artifact} is no folder; give the folder that `export-model` wrote.")
-    files = set(open_artifact(artifact).manifest.files) | {"reranker.json"}
+    manifest = open_artifact(artifact).manifest
+    if manifest.scoring.opened_with == "Embedder":
+        raise InputError(f"{artifact} gives embeddings, no scores; the page shows rerankers and ColBERT models.")
+    files = set(manifest.files) | {"reranker.json"}
     handler = partial(_Handler, artifact=artifact.resolve(), files=files)
     try:
         return _Server(("127.0.0.1", port), handler)
@@ -67,13 +80,30 @@ def demo_server(artifact: Path, port: int) -> ThreadingHTTPServer:
 
 
 def import_map() -> dict[str, dict[str, str]]:
-    """Return the page's import map: libraries in node_modules if they are installed, else on an npm mirror."""
+    """Return the page's import map: libraries of this machine where it has them, else on an npm mirror."""
     pinned = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
     imports = {"onnxrank": f"{SOURCE}web.js"}
     for name, (package, file) in LIBRARIES.items():
-        local = (WEB / "node_modules" / package / file).is_file()
+        local = _installed(f"{package}/{file}") or _carried(f"{package}/{file}")
         imports[name] = f"{PACKAGES}{package}/{file}" if local else f"{CDN}/{package}@{pinned[package]}/{file}"
     return {"imports": imports}
+
+
+def _installed(name: str) -> Path | None:
+    return _inside(WEB / INSTALLED, name)
+
+
+def _carried(name: str) -> Path | None:
+    return _inside(WEB / CARRIED, f"{name}.gz")
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """Return the file of that name in a folder, or None if it has none, or if the name leads out of it."""
+    file = (folder / name).resolve()
+    try:
+        return file if file.is_relative_to(folder.resolve()) and file.is_file() else None
+    except OSError:  # a name too long for the disk
+        return None
 
 
 class _Server(ThreadingHTTPServer):
@@ -88,6 +118,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds that a client may be silent
+    _gzipped = False  # whether the answer under way is a gzipped file
 
     def __init__(self, *args: object, artifact: Path, files: set[str]) -> None:
         self._artifact = artifact
@@ -110,18 +141,28 @@ class _Handler(SimpleHTTPRequestHandler):
             # Only files that the manifest lists; they may be links into the hub client's cache.
             rest = name.removeprefix(ARTIFACT)
             return str(self._artifact / rest if rest in self._files else _NOWHERE)
-        folders = {SOURCE: WEB / "src", PACKAGES: WEB / "node_modules", PAGE: WEB / "demo"}
-        start = next((start for start in folders if name.startswith(start)), None)
-        if start is None or "\0" in name:
+        if "\0" in name or not name.startswith(PAGE):
             return str(_NOWHERE)
-        file = (folders[start] / name.removeprefix(start)).resolve()
+        if name.startswith(PACKAGES):
+            rest = name.removeprefix(PACKAGES)
+            return str(_installed(rest) or _carried(rest) or _NOWHERE)
+        start, folder = (SOURCE, "src") if name.startswith(SOURCE) else (PAGE, "demo")
+        return str(_inside(WEB / folder, name.removeprefix(start)) or _NOWHERE)
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        """Send a file's headers; a file that the release carries is sent as it lies there."""
+        self._gzipped = Path(self.translate_path(self.path)).is_relative_to((WEB / CARRIED).resolve())
         try:
-            found = file.is_relative_to(folders[start].resolve()) and file.is_file()
-        except OSError:  # a name too long for the disk
-            found = False
-        return str(file if found else _NOWHERE)
+            return super().send_head()
+        finally:
+            self._gzipped = False
+
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        return super().guess_type(str(path).removesuffix(".gz") if self._gzipped else path)
 
     def end_headers(self) -> None:
+        if self._gzipped:
+            self.send_header("Content-Encoding", "gzip")
         # WASM threads need shared memory, which browsers allow only in cross-origin isolated pages.
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")

@@ -35,6 +35,7 @@ const status = element("status");
 /** The models in memory, by column. @type {(Loaded | undefined)[]} */
 const loaded = [];
 
+sayWhatNeedsANetwork();
 source.value = new URLSearchParams(location.search).get("model") ?? "./artifact/";
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -43,7 +44,16 @@ element("form").addEventListener("submit", (event) => {
 source.addEventListener("change", () => act(listVariants));
 act(listVariants);
 
-/** Fill the choices of dtype with what the model has, and their sizes. */
+/** The libraries come from elsewhere unless npm, or a release of the Python package, put them beside the page. */
+function sayWhatNeedsANetwork() {
+  const { host } = new URL(import.meta.resolve("@huggingface/tokenizers"));
+  if (host === location.host) return;
+  const note = element("network");
+  note.textContent = `The page's libraries come from ${host}: without a network it cannot score.`;
+  note.hidden = false;
+}
+
+/** Fill the choices of precision with what the model has, and their sizes. */
 async function listVariants() {
   say("Reading what the model has…");
   const manifest = await read_manifest(source.value);

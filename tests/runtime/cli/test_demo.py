@@ -1,5 +1,6 @@
 """The server of the demo page: what it serves, and what it refuses."""
 
+import gzip
 import http.client
 import json
 import os
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from onnxrank.cli import demo as demo_cli
-from onnxrank.cli.demo import demo_server, import_map
+from onnxrank.cli.demo import LIBRARIES, LIBRARY_FILES, demo_server, import_map
 from onnxrank.errors import ArtifactError, InputError, OutputError
+from tests.exports import export_tiny, write_checkpoint
+from tests.tiny_families import TINY
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +38,23 @@ def port_beside(demo_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield port
 
 
+@pytest.fixture(scope="module")
+def tiny_artifact(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "artifact"
+    export_tiny(tiny_checkpoint, folder, family="qwen3-reranker", max_length=600)
+    return folder
+
+
 @contextmanager
 def served(artifact: Path) -> Iterator[int]:
     with demo_server(artifact, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def get(port: int, path: str, host: str = "localhost") -> tuple[http.client.HTTPResponse, bytes]:
@@ -146,6 +158,48 @@ def test_libraries_come_from_a_mirror_where_npm_has_not_run(tmp_path: Path, monk
         import_map()["imports"]["@huggingface/tokenizers"]
         == "/node_modules/@huggingface/tokenizers/dist/tokenizers.mjs"
     )
+
+
+def test_a_release_carries_libraries_gzipped(
+    tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("package.json", "demo", "src"):
+        (tmp_path / name).symlink_to(demo_cli.WEB / name)
+    for name in LIBRARY_FILES:
+        file = tmp_path / "libraries" / f"{name}.gz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(gzip.compress(f"this is {name}".encode()))
+    (tmp_path / "secret.gz").write_bytes(b"secret")
+    monkeypatch.setattr(demo_cli, "WEB", tmp_path)
+    addresses = import_map()["imports"]
+    assert not [address for address in addresses.values() if not address.startswith("/")]
+    with served(tiny_artifact) as port:
+        for name in LIBRARY_FILES:
+            response, body = get(port, f"/node_modules/{name}")
+            kind = "application/wasm" if name.endswith(".wasm") else "text/javascript"
+            assert (response.status, response.headers["Content-Type"]) == (200, kind)
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(body).decode() == f"this is {name}"
+        assert get(port, "/node_modules/../../secret")[0].status == 404
+        assert get(port, "/node_modules/onnxruntime-web/LICENSE")[0].status == 404
+        assert get(port, "/src/web.js")[0].headers["Content-Encoding"] is None
+
+
+def test_every_library_of_the_page_is_in_the_list() -> None:
+    """An installed library names the binary that it loads."""
+    if not (demo_cli.WEB / "node_modules").is_dir():
+        pytest.skip("npm has not run; `make web` runs it")
+    for package, file in LIBRARIES.values():
+        text = (demo_cli.WEB / "node_modules" / package / file).read_text(encoding="utf-8")
+        for binary in re.findall(r"ort-wasm-[\w.-]+\.wasm\b", text):
+            assert f"{package}/dist/{binary}" in LIBRARY_FILES
+
+
+def test_an_embedder_has_no_scores_to_show(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", TINY["qwen3-embedding"].write)
+    export_tiny(checkpoint, tmp_path / "artifact", family="qwen3-embedding", max_length=600)
+    with pytest.raises(InputError, match="artifact gives embeddings, no scores; the page shows rerankers and ColBERT"):
+        demo_server(tmp_path / "artifact", 0)
 
 
 def test_bad_input(demo_artifact: Path, tmp_path: Path, port: int) -> None:

@@ -1,34 +1,44 @@
 /** The demo page as `onnxrank demo` serves it: it ranks as the command line does, by keyboard, on a phone's width. */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ARTIFACTS } from "../artifacts.js";
+import { ARTIFACTS, WEB } from "../artifacts.js";
 import { launch } from "./chromium.js";
 
 const PYTHON = process.env.PYTHON ?? "python3";
 const MAIN = ["-c", "from onnxrank.cli.app import main; main()"];
 /** @type {import("playwright-core").Browser} */
 let browser;
-/** @type {import("node:child_process").ChildProcess} */
-let server;
+/** @type {import("node:child_process").ChildProcess[]} */
+const servers = [];
 let address = "";
 
 before(async () => {
-  server = spawn(PYTHON, ["-u", ...MAIN, "demo", `${ARTIFACTS}demo`, "--port", "0", "--no-open"]);
-  for await (const line of /** @type {import("node:stream").Readable} */ (server.stdout)) {
-    address = /http:\S+\//.exec(String(line))?.[0] ?? "";
-    break;
-  }
+  address = await serve();
   browser = await launch();
 });
 
 after(async () => {
   await browser.close();
-  server.kill();
+  for (const server of servers) server.kill();
 });
+
+/**
+ * The address of a server of the page.
+ * @param {string} [path] Where Python looks for packages first.
+ */
+async function serve(path) {
+  const env = path ? { ...process.env, PYTHONPATH: path } : process.env;
+  const server = spawn(PYTHON, ["-u", ...MAIN, "demo", `${ARTIFACTS}demo`, "--port", "0", "--no-open"], { env });
+  servers.push(server);
+  for await (const line of /** @type {import("node:stream").Readable} */ (server.stdout)) {
+    return /http:\S+\//.exec(String(line))?.[0] ?? "";
+  }
+  throw new Error("the server ended");
+}
 
 /** @param {import("playwright-core").BrowserContextOptions} [options] */
 async function open(options) {
@@ -63,8 +73,8 @@ async function rank(page) {
 test("by keyboard alone, two variants side by side, as the command line ranks", async () => {
   const { page, problems } = await open({ viewport: { width: 900, height: 1000 }, colorScheme: "light" });
   assert.equal(await page.evaluate("crossOriginIsolated"), true);
-  await page.selectOption("#dtype", "int8");
-  await page.selectOption("#beside", "q4");
+  await page.getByLabel("Precision of the weights").selectOption("int8");
+  await page.getByLabel("Compare with").selectOption("q4");
   await page.focus("#query");
   const [first, second] = await rank(page);
   assert.deepEqual([first.title, second.title], ["int8 on wasm", "q4 on wasm"]);
@@ -83,6 +93,51 @@ test("by keyboard alone, two variants side by side, as the command line ranks", 
   }
   await page.screenshot({ path: `${ARTIFACTS}demo.png`, fullPage: true });
   assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test("a release needs no network", async () => {
+  const tree = mkdtempSync(join(tmpdir(), "onnxrank-"));
+  const code = "import sys; from tests.distribution import *; t = Path(sys.argv[1]); stage(t); add_libraries(t)";
+  execFileSync(PYTHON, ["-c", code, tree], { cwd: `${WEB}../..` });
+  symlinkSync(join(tree, "runtime"), join(tree, "onnxrank"));
+  const released = await serve(tree);
+  for (const device of ["webgpu", "wasm"]) {
+    const page = await browser.newPage();
+    /** @type {string[]} */
+    const asked = [];
+    page.context().on("request", (request) => asked.push(request.url()));
+    await page.goto(released);
+    await page.getByText("ready to load").waitFor();
+    assert.equal(await page.isVisible("#network"), false);
+    await page.selectOption("#device", device);
+    // Software computes WebGPU here, slowly.
+    page.setDefaultTimeout(120_000);
+    await page.fill("#documents", "numpy.mean: the average\nnumpy.sort: sort along an axis");
+    await page.focus("#query");
+    const [{ title, texts }] = await rank(page);
+    assert.match(`${title}`, new RegExp(` on ${device}$`));
+    assert.match(`${texts[0]}`, /^numpy\.sort: /);
+    assert.deepEqual(asked.filter((url) => !url.startsWith(released) && !url.startsWith("blob:")), []);
+    await page.close();
+  }
+});
+
+test("a page whose libraries come from elsewhere says so", async () => {
+  const page = await browser.newPage();
+  const elsewhere = "https://mirror.example/tokenizers.mjs";
+  await page.route(address, async (route) => {
+    const response = await route.fetch();
+    const text = (await response.text()).replace(/"\/node_modules\/@huggingface[^"]*"/, JSON.stringify(elsewhere));
+    await route.fulfill({ response, body: text });
+  });
+  await page.goto(address);
+  await page.getByText("ready to load").waitFor();
+  assert.equal(
+    await page.textContent("#network"),
+    "The page's libraries come from mirror.example: without a network it cannot score.",
+  );
+  assert.equal(await page.isVisible("#network"), true);
   await page.close();
 });
 

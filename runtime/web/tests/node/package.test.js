@@ -1,7 +1,7 @@
 /** The npm package: what it holds, and that it works where it is installed. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -11,7 +11,11 @@ test("it holds source, types and demo page, and scores where it is installed", (
   const folder = mkdtempSync(join(tmpdir(), "onnxrank-"));
   const run = { cwd: WEB, encoding: /** @type {const} */ ("utf8"), stdio: /** @type {any} */ (["ignore", "pipe", "ignore"]) };
   const printed = execFileSync("npm", ["pack", "--json", "--pack-destination", folder], run);
-  const [{ filename, files }] = JSON.parse(printed.slice(printed.search(/^\[/m)));
+  const [{ filename, files, integrity }] = JSON.parse(printed.slice(printed.search(/^\[/m)));
+  // The same files are packed to the same bytes, whatever their times.
+  for (const file of readdirSync(`${WEB}types`)) utimesSync(`${WEB}types/${file}`, 1e9, 1e9);
+  const again = execFileSync("npm", ["pack", "--json", "--dry-run", "--ignore-scripts"], run);
+  assert.equal(JSON.parse(again)[0].integrity, integrity);
   /** @type {string[]} */
   const held = files.map((/** @type {{path: string}} */ file) => file.path).sort();
   const sources = readdirSync(`${WEB}src`, { encoding: "utf8", recursive: true }).filter((name) => name.endsWith(".js"));
