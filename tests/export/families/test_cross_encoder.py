@@ -60,7 +60,7 @@ def test_a_classifier_with_more_labels_is_no_reranker(tmp_path: Path) -> None:
         ({"type": "their.module.Whitening", "path": "5_W"}, r"names the module 'their\.module\.Whitening'"),
         (
             {"type": "sentence_transformers.models.Dense", "path": "../elsewhere"},
-            r"names '\.\./elsewhere', a folder outside the checkpoint",
+            r"names '\.\./elsewhere', which is no folder inside the checkpoint",
         ),
     ],
 )
