@@ -21,7 +21,7 @@ test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests with coverage
 	$(VENV)/coverage report
 
 fuzz: .venv/ready ## Run the campaign of bad input at length
-	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/fuzz --hypothesis-profile long
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/fuzz --hypothesis-profile long --capture=sys
 
 web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the module for browsers: types, Node, Chromium on WASM and WebGPU
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.web.fixtures build/web

@@ -25,7 +25,7 @@ class Module:
 def read_modules(checkpoint: Checkpoint) -> list[Module]:
     """Return the modules in order; an empty list if there is no modules.json.
 
-    Raises UnsupportedError for an unknown module, CheckpointError for a folder outside the checkpoint.
+    Raises UnsupportedError for an unknown module, CheckpointError for a folder that is not inside the checkpoint.
     """
     path = checkpoint.folder / MODULES
     if not path.is_file():
@@ -40,8 +40,10 @@ def read_modules(checkpoint: Checkpoint) -> list[Module]:
                 "such a checkpoint cannot be exported."
             )
         parts = PurePosixPath(folder).parts
-        if ".." in parts or folder.startswith("/") or set(folder) & set("\\\0"):
-            raise CheckpointError(f"{path} names {folder!r:.60}, a folder outside the checkpoint; do not use it.")
+        if ".." in parts or folder.startswith("/") or "\\" in folder or not folder.isprintable():
+            raise CheckpointError(
+                f"{path} names {folder!r:.60}, which is no folder inside the checkpoint; do not use it."
+            )
         config = checkpoint.folder / folder / "config.json"
         own = folder and kind != "Transformer" and config.is_file()
         modules.append(Module(kind=kind, folder=folder, config=read_json(config) if own else Fields(config, {})))

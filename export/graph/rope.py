@@ -52,7 +52,7 @@ def rope_of(config: Mapping[str, Any], head_dim: int) -> Rope:
     parameters.pop("type", None)
     if not isinstance(kind, str) or kind not in _KNOWN:
         raise UnsupportedError(
-            f"config.json asks for RoPE type {kind!r}, and {', '.join(_KNOWN)} are supported; "
+            f"config.json asks for RoPE type {kind!r:.60}, and {', '.join(_KNOWN)} are supported; "
             "such a checkpoint cannot be exported yet."
         )
     given = {key: value for key, value in parameters.items() if value is not None}
@@ -65,7 +65,7 @@ def rope_of(config: Mapping[str, Any], head_dim: int) -> Rope:
         )
     if unknown := sorted(set(given) - _KNOWN[kind]):
         raise UnsupportedError(
-            f"config.json sets the RoPE parameter {unknown[0]!r}, which {kind!r} does not handle here; "
+            f"config.json sets the RoPE parameter {unknown[0]!r:.60}, which {kind!r} does not handle here; "
             "such a checkpoint cannot be exported yet."
         )
     periods = (np.float32(theta) ** (np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)).astype(np.float32)

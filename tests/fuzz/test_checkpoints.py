@@ -44,17 +44,17 @@ def export_and_score(checkpoint: Path, family: str) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("family", WRITERS)
 def test_damaged_configurations(checkpoints: dict[str, Path], tmp_path: Path, family: str, name: str) -> None:
-    damage_json(checkpoints[family], tmp_path, family, name, short=5, share=1 / 8)
+    damage_json(checkpoints[family], tmp_path, family, name, short=5, share=1 / 20)
 
 
 @pytest.mark.parametrize("family", ["qwen3-reranker", "mmbert-rerank"])
 def test_damaged_tokenizers(checkpoints: dict[str, Path], tmp_path: Path, family: str) -> None:
-    damage_json(checkpoints[family], tmp_path, family, "tokenizer.json", short=8, share=1 / 4)
+    damage_json(checkpoints[family], tmp_path, family, "tokenizer.json", short=8, share=1 / 8)
 
 
 @pytest.mark.parametrize("name", SENTENCE_TRANSFORMERS)
 def test_damaged_modules(checkpoints: dict[str, Path], tmp_path: Path, name: str) -> None:
-    damage_json(checkpoints["colbert"], tmp_path, "colbert", name, short=8, share=1 / 4)
+    damage_json(checkpoints["colbert"], tmp_path, "colbert", name, short=8, share=1 / 10)
 
 
 def damage_json(checkpoint: Path, folder: Path, family: str, name: str, *, short: int, share: float) -> None:
@@ -88,7 +88,7 @@ def test_damaged_weights(checkpoints: dict[str, Path], tmp_path: Path, name: str
         damaged_bytes(content),
     )
 
-    @cases(short=10, share=1 / 4)
+    @cases(short=10, share=1 / 8)
     @given(files)
     def check(damaged_file: bytes) -> None:
         file.write_bytes(damaged_file)

@@ -58,7 +58,7 @@ def test_an_activation_that_is_not_known_can_be_overruled(tmp_path: Path) -> Non
         ({"type": "their.module.Whitening", "path": "5_W"}, r"names the module 'their\.module\.Whitening'"),
         (
             {"type": "sentence_transformers.models.Dense", "path": "../elsewhere"},
-            r"names '\.\./elsewhere', a folder outside the checkpoint",
+            r"names '\.\./elsewhere', which is no folder inside the checkpoint",
         ),
     ],
 )
