@@ -8,7 +8,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from onnxrank.errors import CheckpointError
-from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.checkpoint import Checkpoint, read_text
 from onnxrank.export.checkpoint.modules import st_config
 from onnxrank.export.checkpoint.tokenizer import settings
 
@@ -76,7 +76,7 @@ def _refuse(message: str) -> None:
 def _source(checkpoint: Checkpoint) -> str:
     path = checkpoint.folder / FILE
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     found = settings(checkpoint).get("chat_template")
     if not isinstance(found, str):
         raise CheckpointError(f"{checkpoint.folder} has no {FILE}, so its prompt is unknown; download it again.")

@@ -22,7 +22,7 @@ def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
             )
         name = found[0].name
     if name not in FAMILIES:
-        raise InputError(f"--family {name!r} is unknown; the families are {', '.join(FAMILIES)}.")
+        raise InputError(f"--family {name!r:.60} is unknown; the families are {', '.join(FAMILIES)}.")
     family, model_type = FAMILIES[name], checkpoint.config.get("model_type")
     if model_type in family.never or (family.model_types and model_type not in family.model_types):
         raise UnsupportedError(

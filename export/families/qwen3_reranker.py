@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from onnxrank.artifact.manifest import Prompt
 from onnxrank.export.architectures import DECODERS, decoder
-from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.checkpoint import Checkpoint, read_text
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids, pad_token_id, single_token
 from onnxrank.export.families.answer_logits import answer_plan, answer_reference
 from onnxrank.export.families.family import Family, Plan, Reference, Torch
@@ -34,7 +34,7 @@ MAX_LENGTH = 8192
 def recognises(checkpoint: Checkpoint) -> bool:
     """Whether the checkpoint has the family's chat template."""
     template = checkpoint.folder / "chat_template.jinja"
-    return template.is_file() and "Judge whether the Document meets" in template.read_text(encoding="utf-8")
+    return template.is_file() and "Judge whether the Document meets" in read_text(template)
 
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:

@@ -45,9 +45,12 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> tuple[list[Entry], int
             data = {"text": data}
         if not isinstance(data, dict):
             raise ValueError(f"is {type(data).__name__}, not an object")
-        id_ = str(data.get("id", number))
+        given = data.get("id", number)
+        if not _is_id(given):
+            raise ValueError(f"has the id {given!r:.60}, which is neither a string nor an integer")
+        id_ = str(given)
         if id_ in seen:
-            raise ValueError(f"has the id {id_!r} of an earlier line")
+            raise ValueError(f"has the id {id_!r:.60} of an earlier line")
         found = Entry(id=id_, document=_document(data), cluster=_optional_text(data, "cluster"))
         seen.add(id_)
         return found
@@ -66,11 +69,15 @@ def read_queries(path: Path, *, skip_bad: bool = False) -> tuple[list[Query], in
             raise ValueError("has no `query` that is a string")
         relevant = data.get("relevant")
         ids = relevant if isinstance(relevant, list) else [relevant]
-        if not ids or not all(isinstance(id_, str | int) and not isinstance(id_, bool) for id_ in ids):
+        if not ids or not all(map(_is_id, ids)):
             raise ValueError("has no `relevant`, the id of a document or a list of them")
         return Query(text=data["query"], relevant=tuple(map(str, ids)))
 
     return _read(path, query, skip_bad)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _document(data: dict[str, Any]) -> Document:
