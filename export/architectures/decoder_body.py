@@ -85,7 +85,7 @@ class Dimensions:
         refuse_unknown(config, read=READ | own.fields, harmless=HARMLESS | own.harmless, fixed={**FIXED, **own.fixed})
         if odd := set(config.get("layer_types") or []) - {"full_attention"}:
             raise UnsupportedError(
-                f"config.json lists {odd.pop()!r} in layer_types, and only 'full_attention' is supported."
+                f"config.json lists {odd.pop()!r:.60} in layer_types, and only 'full_attention' is supported."
             )
 
         def has(bias: bool | str) -> bool:

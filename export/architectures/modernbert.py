@@ -152,7 +152,7 @@ def _layer_types(config: Mapping[str, Any]) -> list[str]:
     if types := config.get("layer_types"):
         if odd := set(types) - {FULL, SLIDING}:
             raise UnsupportedError(
-                f"config.json lists {odd.pop()!r} in layer_types, and only {FULL!r} and {SLIDING!r} are supported."
+                f"config.json lists {odd.pop()!r:.60} in layer_types, and only {FULL!r} and {SLIDING!r} are supported."
             )
         return list(types)
     every = int(config.get("global_attn_every_n_layers", 3))

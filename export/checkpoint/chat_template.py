@@ -8,7 +8,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from onnxrank.errors import CheckpointError
-from onnxrank.export.checkpoint.checkpoint import Checkpoint
+from onnxrank.export.checkpoint.checkpoint import Checkpoint, read_text
 from onnxrank.export.checkpoint.modules import st_config
 from onnxrank.export.checkpoint.tokenizer import settings
 
@@ -55,7 +55,7 @@ def source_of(checkpoint: Checkpoint) -> str | None:
     """Return the template's source, from its own file or tokenizer_config.json; None if there is none."""
     path = checkpoint.folder / FILE
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     found = settings(checkpoint).get("chat_template")
     return found if isinstance(found, str) else None
 

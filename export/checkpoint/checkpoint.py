@@ -1,6 +1,7 @@
 """Reads a safetensors checkpoint folder, one tensor at a time."""
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -98,6 +99,12 @@ class Checkpoint:
             rows = [file.get_slice(name)[i : i + 1] for i in indices]
         return _finite(np.concatenate(rows).astype(np.float32, copy=False), name, entry)
 
+    def check_values(self) -> None:
+        """Read all weights. Raises CheckpointError for the first that holds NaN or infinity."""
+        for name, entry in self.tensors.items():
+            if entry.dtype in FLOATS:
+                self.tensor(name)
+
     def _entry(self, name: str) -> TensorEntry:
         entry = self.tensors.get(name)
         if entry is None:
@@ -130,9 +137,19 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
     return data
 
 
+def read_text(path: Path) -> str:
+    """Return a text file. Raises CheckpointError if it cannot be read, or is not in UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no text ({one_line(error)}); download the checkpoint again.") from error
+
+
 def _parse(path: Path) -> object:
     try:
         parsed: object = parse(path.read_text(encoding="utf-8"))
+        # JSON can escape halves of characters, which no file can hold.
+        json.dumps(parsed, ensure_ascii=False).encode()
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is no JSON ({one_line(error)}); download the checkpoint again.") from error
     return parsed

@@ -44,15 +44,7 @@ def _is_token(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and _is_encodable(value)
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return isinstance(value, str)
 
 
 def _are_texts(value: object) -> bool:

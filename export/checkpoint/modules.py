@@ -73,7 +73,7 @@ def score_activation(checkpoint: Checkpoint) -> Activation:
     name = str(named).rpartition(".")[2]
     if name not in SCORE_ACTIVATIONS:
         raise UnsupportedError(
-            f"{checkpoint.folder.name} names the activation {named!r}, and Sigmoid and Identity are supported; "
+            f"{checkpoint.folder.name} names the activation {named!r:.60}, and Sigmoid and Identity are supported; "
             "choose with --activation."
         )
     return SCORE_ACTIVATIONS[name]
@@ -89,7 +89,7 @@ def activation_of(module: Module) -> str:
     short = name.rpartition(".")[2]
     if not name.startswith("torch.nn.") or short not in ACTIVATIONS:
         raise UnsupportedError(
-            f"{module.folder}/config.json names the activation {name!r}, and {', '.join(ACTIVATIONS)} of torch.nn "
+            f"{module.folder}/config.json names the activation {name!r:.60}, and {', '.join(ACTIVATIONS)} of torch.nn "
             "are supported; such a checkpoint cannot be exported."
         )
     return short

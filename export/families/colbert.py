@@ -187,7 +187,7 @@ def _prefix(tokenizer: Tokenizer, prefix: str) -> tuple[int, ...]:
     known = tokenizer.token_to_id(prefix)
     if known is None:
         raise CheckpointError(
-            f"the tokenizer has no token {prefix!r} ({len(fixed_token_ids(tokenizer, prefix))} tokens), which the "
+            f"the tokenizer has no token {prefix!r:.60} ({len(fixed_token_ids(tokenizer, prefix))} tokens), which the "
             "configuration names as a prefix; save the checkpoint with PyLate once."
         )
     return (known,)

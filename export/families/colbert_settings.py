@@ -99,7 +99,7 @@ def _sentence_transformers(checkpoint: Checkpoint, mask: Module) -> ColbertSetti
     ):
         if value not in known:
             raise UnsupportedError(
-                f"the {what} of {checkpoint.folder.name} is {value!r}, and only {known[-1]!r} is supported; "
+                f"the {what} of {checkpoint.folder.name} is {value!r:.60}, and only {known[-1]!r:.60} is supported; "
                 "such a checkpoint cannot be exported."
             )
     positions = encoder.positions(checkpoint)

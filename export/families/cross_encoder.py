@@ -145,8 +145,8 @@ def _modernbert(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden)
     kind = config.get("classifier_pooling", "cls")
     if kind not in ("cls", "mean") or config.get("classifier_activation", "gelu") != "gelu":
         raise UnsupportedError(
-            f"config.json sets classifier_pooling to {kind!r} and classifier_activation to "
-            f"{config.get('classifier_activation')!r}, and only cls or mean with gelu are supported."
+            f"config.json sets classifier_pooling to {kind!r:.60} and classifier_activation to "
+            f"{config.get('classifier_activation')!r:.60}, and only cls or mean with gelu are supported."
         )
     pooled = POOLINGS[kind](b, hidden.inputs, hidden.normed)
     biased = bool(config.get("classifier_bias", False))

@@ -17,7 +17,7 @@ def find_family(name: str | None, checkpoint: Checkpoint) -> Family:
     if name is None:
         name = _recognised(checkpoint)
     if name not in FAMILIES:
-        raise InputError(f"--family {name!r} is unknown; the families are {', '.join(FAMILIES)}.")
+        raise InputError(f"--family {name!r:.60} is unknown; the families are {', '.join(FAMILIES)}.")
     family, model_type = FAMILIES[name], checkpoint.config.get("model_type")
     if not family.takes(model_type):
         raise UnsupportedError(

@@ -36,7 +36,7 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -> Plan:
     if (pooling := checkpoint.config.get("pooling", "avg")) != "avg":
-        raise UnsupportedError(f"config.json sets pooling to {pooling!r}, and only 'avg' is supported.")
+        raise UnsupportedError(f"config.json sets pooling to {pooling!r:.60}, and only 'avg' is supported.")
     checkpoint.require(SCORE, (1, int(checkpoint.config["hidden_size"])))
     max_length = within(encoder.positions(checkpoint), options.max_length, MAX_LENGTH)
     first, last = template_token_ids(tokenizer)

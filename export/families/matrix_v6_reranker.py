@@ -138,7 +138,7 @@ def _read_config(source: str) -> dict[str, Any]:
     elif not path.is_file() and looks_like_repo_id(source):
         path = snapshot(source, revision=None, allow_patterns=["config.json"]).folder / "config.json"
     if not path.is_file():
-        raise InputError(f"--backbone-config {source!r} is no file, folder or hub id; check it.")
+        raise InputError(f"--backbone-config {source!r:.60} is no file, folder or hub id; check it.")
     return read_json(path)
 
 
@@ -166,7 +166,7 @@ def _input_format(checkpoint: Checkpoint, options: FamilyOptions) -> dict[str, A
     for option, allowed in (("pooling", LAST), ("activation", ("sigmoid", "identity"))):
         if found[option] not in allowed:
             raise UnsupportedError(
-                f"the {option} of {checkpoint.folder.name} is {found[option]!r}, and {', '.join(allowed)} are "
+                f"the {option} of {checkpoint.folder.name} is {found[option]!r:.60}, and {', '.join(allowed)} are "
                 "supported; such a checkpoint cannot be exported."
             )
     return found

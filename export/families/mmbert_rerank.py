@@ -140,7 +140,7 @@ def _heads(checkpoint: Checkpoint, options: FamilyOptions) -> tuple[Checkpoint, 
     dims = sorted({dim for _, dim in found}, reverse=True)
     path = checkpoint.folder / SETTINGS
     if path.is_file() and (pooling := read_json(path).get("pooling_strategy", "cls")) != "cls":
-        raise UnsupportedError(f"{path} sets pooling_strategy to {pooling!r}, and only 'cls' is supported.")
+        raise UnsupportedError(f"{path} sets pooling_strategy to {pooling!r:.60}, and only 'cls' is supported.")
     if not found or layers[0] > int(checkpoint.config["num_hidden_layers"]):
         raise CheckpointError(
             f"the heads of {checkpoint.folder} are for the layers {layers}, and config.json has "
@@ -167,7 +167,7 @@ def _normed(checkpoint: Checkpoint, exit_: int) -> bool:
         for name, value in contract.items():
             if value not in CONTRACT.get(name, ()):
                 raise UnsupportedError(
-                    f"config.json sets {name} of representation_contract to {value!r}, which is not supported; "
+                    f"config.json sets {name} of representation_contract to {value!r:.60}, which is not supported; "
                     "such a checkpoint cannot be exported yet."
                 )
         if contract.get("final_normalization") == "final_norm":

@@ -1,11 +1,11 @@
 """The pairs that every export is verified on: several languages and scripts, from empty texts to the longest."""
 
-import json
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.golden import GoldenPair
+from onnxrank.artifact.schema import parse
 from onnxrank.errors import CheckpointError
 from onnxrank.export.checkpoint.tokenizer import fixed_token_ids
 
@@ -71,7 +71,7 @@ def _evaluation_pairs(path: Path) -> list[GoldenPair]:
     if not path.is_file():
         return []
     try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        entries = [parse(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [_pair(e["query"], text) for e in entries[:EVALUATION_QUERIES] for text in e["documents"]]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is no list of queries with documents ({error!r}); remove the file.") from error

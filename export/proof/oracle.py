@@ -56,7 +56,9 @@ def record(
     }
     try:
         golden = read(Golden, ask(request, done))
-    except (OracleError, SchemaError) as error:  # a score that is NaN does not fit the schema
+    except (OracleError, SchemaError) as error:
+        if isinstance(error, SchemaError):  # a score is NaN
+            Checkpoint.open(folder).check_values()
         raise CheckpointError(
             f"PyTorch cannot score {checkpoint} ({one_line(error)}); check the checkpoint with transformers."
         ) from error

@@ -60,9 +60,12 @@ def read_corpus(
             document = _document(data) if layout is None else _text(data, layout)
         else:
             raise ValueError(f"is {type(data).__name__}, not an object")
-        id_ = str(data.get("id", number))
+        given = data.get("id", number)
+        if not _is_id(given):
+            raise ValueError(f"has the id {given!r:.60}, which is neither a string nor an integer")
+        id_ = str(given)
         if id_ in seen:
-            raise ValueError(f"has the id {id_!r} of an earlier line")
+            raise ValueError(f"has the id {id_!r:.60} of an earlier line")
         _check_characters(id_, *(document.values() if isinstance(document, dict) else [document]))
         found = Entry(id=id_, document=document, cluster=_optional_text(data, "cluster"))
         seen.add(id_)
@@ -82,7 +85,7 @@ def read_queries(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[li
             raise ValueError("has no `query` that is a string")
         relevant = data.get("relevant")
         ids = relevant if isinstance(relevant, list) else [relevant]
-        if not ids or not all(isinstance(id_, str | int) and not isinstance(id_, bool) for id_ in ids):
+        if not ids or not all(map(_is_id, ids)):
             raise ValueError("has no `relevant`, the id of a document or a list of them")
         _check_characters(data["query"], *map(str, ids))
         return Query(text=data["query"], relevant=tuple(map(str, ids)))
@@ -103,6 +106,10 @@ def read_plain(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[list
                 raise _bad(file.name, f"line {number}", error) from error
             skipped += 1
     return found, skipped
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _document(data: dict[str, Any]) -> str | dict[str, str]:

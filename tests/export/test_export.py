@@ -218,7 +218,7 @@ def test_rank_reads_lines_json_lines_and_stdin(demo_artifact: Path, tmp_path: Pa
             "sort(a): sorts",
         ]
     (tmp_path / "d.jsonl").write_text('{"text": "fine"}\n{"txt": "broken"}\n')
-    with pytest.raises(RerankError, match=r"documents\[1\] has fields \(txt\)"):
+    with pytest.raises(RerankError, match=r"line 2 has no `text` that is a string; it has txt"):
         CliRunner().invoke(
             onnxrank_app, ["rank", str(demo_artifact), "q", "--documents", str(tmp_path / "d.jsonl")],
             catch_exceptions=False,

@@ -32,7 +32,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("  ".join([row[0].ljust(widths[0]), *cells]))
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def one_core() -> Iterator[None]:
     """Compute on one core: for tiny models, threads take longer than the work."""
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,8 @@ from onnxrank.progress import progress
 def test_a_bar_appears_in_long_work_if_wanted(
     show: bool, patience: float, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setattr(progress_module, "PATIENCE_SECONDS", patience)
     with progress("scoring", 4, show) as done:
         done(1)

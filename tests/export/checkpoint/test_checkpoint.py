@@ -203,6 +203,7 @@ def test_a_wrong_shape_and_a_missing_row_are_named(tmp_path: Path) -> None:
         ('{"architectures": "Qwen3"}', "sets architectures to 'Qwen3', and it has to be a list of texts"),
         ('{"a": ' * 20_000, "is nested too deeply"),
         ("{}", "config.json does not set hidden_size"),
+        ('{"tokenizer_class": "\\ud800"}', "is no JSON ('utf-8' codec can't encode character"),
     ],
 )
 def test_fields_of_the_wrong_type_are_named(tmp_path: Path, config: str, sentence: str) -> None:

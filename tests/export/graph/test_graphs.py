@@ -230,7 +230,7 @@ def test_an_int8_row_has_its_own_scales(tiny_checkpoint: Path, tmp_path: Path) -
         ({"use_sliding_window": True}, "sets use_sliding_window to True"),
         ({"layer_types": ["sliding_attention"]}, "lists 'sliding_attention' in layer_types"),
         ({"logit_softcap": 30.0}, "sets 'logit_softcap' to 30.0, which may change the scores"),
-        ({"quantization_config": {"bits": 4}}, "sets quantization_config"),
+        ({"quantization_config": {"bits": 4}}, "sets 'quantization_config'"),
         (
             {"rope_parameters": {"rope_type": "longrope", "factor": 2.0}},
             "RoPE type 'longrope', and default, linear, yarn, llama3",
@@ -251,9 +251,9 @@ def test_a_field_that_changes_the_arithmetic_is_refused_by_name(
 @pytest.mark.parametrize(
     ("model_type", "changes", "sentence"),
     [
-        ("llama", {"sliding_window": 64}, "sets sliding_window to 64"),
-        ("llama", {"use_sliding_window": True}, "sets use_sliding_window to True"),
-        ("qwen2", {"attention_bias": True}, "sets attention_bias to True"),
+        ("llama", {"sliding_window": 64}, "sets 'sliding_window' to 64"),
+        ("llama", {"use_sliding_window": True}, "sets 'use_sliding_window' to True"),
+        ("qwen2", {"attention_bias": True}, "sets 'attention_bias' to True"),
         ("qwen3", {"mlp_bias": True}, "sets 'mlp_bias' to True"),
     ],
 )
