@@ -1,0 +1,118 @@
+"""Trains the benchmark's checkpoints: `python -m benchmarks.fidelity.checkpoints` (half an hour on two cores)."""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from benchmarks.fidelity import decoders
+from benchmarks.fidelity.packages import minilm
+from benchmarks.fidelity.texts import Candidates, training_pairs
+from benchmarks.fidelity.train import Score, train
+
+CHECKPOINTS = Path("build/fidelity/checkpoints")
+# Tokens of a pair in training; longer documents are cut.
+DECODER_TOKENS, ENCODER_TOKENS = 128, 160
+
+
+def decoder(folder: Path) -> None:
+    """SmolLM2-135M as Llama, all 30 layers."""
+    model, tokenizer = decoders.llama()
+    train(model, decoder_score(model, tokenizer.backend_tokenizer), steps=420, rate=5e-5)
+    decoders.save(model, tokenizer, folder)
+
+
+def qwen3(folder: Path) -> None:
+    """The first layers of SmolLM2-135M with Qwen3's norms of queries and keys."""
+    whole, tokenizer = decoders.llama()
+    backend = tokenizer.backend_tokenizer
+    texts = [
+        decoders.prompt(backend, pair.query, pair.document, tokens=128)
+        for pair in training_pairs()[:2000]
+        if len(decoders.prompt(backend, pair.query, pair.document, tokens=128)) == 128
+    ]
+    model = decoders.qwen3(whole, torch.tensor(texts[:32]))
+    train(model, decoder_score(model, backend), steps=420, rate=1e-4)
+    decoders.save(model, tokenizer, folder)
+
+
+def encoder(folder: Path) -> None:
+    """all-MiniLM-L6-v2 as a cross-encoder."""
+    source = minilm()
+    model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    train(model, _encoder_score(model, tokenizer), steps=800, rate=1e-4)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {"decoder": decoder, "qwen3": qwen3, "encoder": encoder}
+
+
+def checkpoint(name: str) -> Path:
+    """Return the folder of a checkpoint, which is trained unless it is there."""
+    folder = CHECKPOINTS / name
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        MAKERS[name](partial)
+        partial.rename(folder)
+    return folder
+
+
+def decoder_score(model: Any, tokenizer: Tokenizer) -> Score:
+    """Return the function that scores with a decoder."""
+    yes, no = decoders.answers(tokenizer)
+
+    def score(candidates: Sequence[Candidates]) -> Tensor:
+        rows = [
+            decoders.prompt(tokenizer, found.query, document, tokens=DECODER_TOKENS)
+            for found in candidates
+            for document in found.documents
+        ]
+        width = max(map(len, rows))
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        hidden = model.model(ids, attention_mask=mask).last_hidden_state
+        last = hidden[torch.arange(len(rows)), mask.sum(1) - 1]
+        logits: Tensor = last @ (model.lm_head.weight[yes] - model.lm_head.weight[no])
+        return logits.view(len(candidates), -1)
+
+    return score
+
+
+def _encoder_score(model: Any, tokenizer: Any) -> Score:
+    def score(candidates: Sequence[Candidates]) -> Tensor:
+        queries = [found.query for found in candidates for _ in found.documents]
+        documents = [document for found in candidates for document in found.documents]
+        batch = tokenizer(
+            queries, documents, truncation=True, max_length=ENCODER_TOKENS, padding=True, return_tensors="pt"
+        )
+        logits: Tensor = model(**batch).logits[:, 0]
+        return logits.view(len(candidates), -1)
+
+    return score
+
+
+def main(
+    names: Annotated[list[str], typer.Argument(help="decoder, qwen3, encoder; all by default.")] = [*MAKERS],  # noqa: B006
+) -> None:
+    """Train the checkpoints that do not exist yet."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in names:
+        checkpoint(name)
+
+
+if __name__ == "__main__":
+    typer.run(main)

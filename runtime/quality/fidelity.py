@@ -1,0 +1,131 @@
+"""How well a variant's scores keep a reference's ranking: within each query, because only that order matters."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float32]
+Group = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+# The weight of a rank falls by this factor (Webber and others 2010): the first ten ranks have 86 % of the weight.
+PERSISTENCE = 0.9
+CONFIDENCE = 0.95
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean over queries and the bootstrap interval around it, at 95 % confidence."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """noise: root mean square of the scores' differences from the reference, after each query's mean difference is
+    taken away, over the root mean square of the reference's own differences from each query's mean. kendall_tau: mean
+    over queries. top1_agreement: the share of queries with the same best document. flips: of all differences between
+    two documents' reference scores, the share by which documents changed places. rank_biased_overlap: mean over queries
+    at persistence 0.9."""
+
+    queries: int
+    pairs: int
+    noise: Interval
+    kendall_tau: Interval
+    top1_agreement: Interval
+    flips: Interval
+    rank_biased_overlap: Interval
+
+
+def fidelity(expected: Sequence[Scores], found: Sequence[Scores], *, tie: float = 0.0) -> Fidelity:
+    """Compare scores with the reference's, each a list with the scores [documents] of every query.
+
+    tie: documents whose reference scores differ by no more than this have no order. Queries of one document say
+    nothing about a ranking and are left out.
+    """
+    groups = [
+        (np.asarray(a, np.float64), np.asarray(b, np.float64))
+        for a, b in zip(expected, found, strict=True)
+        if len(a) > 1
+    ]
+    signal = np.array([np.square(a - a.mean()).sum() for a, _ in groups])
+    error = np.array([np.square(b - a - (b - a).mean()).sum() for a, b in groups])
+    gaps = np.array([_flipped(group, tie) for group in groups]).reshape(-1, 2)
+
+    def mean_of(measure: Callable[[Group], float]) -> Interval:
+        return interval(np.array([measure(group) for group in groups]))
+
+    return Fidelity(
+        queries=len(groups),
+        pairs=sum(len(a) for a, _ in groups),
+        noise=interval(error, signal, np.sqrt),
+        kendall_tau=mean_of(lambda group: kendall_tau(*group, tie=tie)),
+        top1_agreement=mean_of(lambda group: _same_best(*group, tie=tie)),
+        flips=interval(gaps[:, 0], gaps[:, 1]),
+        rank_biased_overlap=mean_of(lambda group: rank_biased_overlap(*group)),
+    )
+
+
+def interval(
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+    transform: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda x: x,
+) -> Interval:
+    """Return the mean of per-query values, [queries], and its percentile bootstrap interval over queries.
+
+    With `weights` it is the sum of the values over the sum of the weights; `transform` is applied to each mean.
+    """
+    if not len(values):
+        return Interval(mean=0.0, low=0.0, high=0.0)
+    weights = np.ones(len(values)) if weights is None else weights
+
+    def ratio(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = rows @ weights
+        return transform(np.divide(rows @ values, total, out=np.zeros_like(total), where=total > 0))
+
+    # How often each query is drawn, which is all that a resample is.
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), RESAMPLES).astype(np.float64)
+    low, high = np.quantile(ratio(drawn), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(mean=float(ratio(np.ones((1, len(values))))[0]), low=float(low), high=float(high))
+
+
+def kendall_tau(
+    expected: Scores | NDArray[np.float64], found: Scores | NDArray[np.float64], *, tie: float = 0.0
+) -> float:
+    """Return Kendall's tau-b of two score lists: 1 for the same order, -1 for the reverse.
+
+    tie: the largest difference of two reference scores that have no order.
+    """
+    gaps = expected[:, None] - expected
+    order, other = np.where(np.abs(gaps) > tie, np.sign(gaps), 0), np.sign(found[:, None] - found)
+    # Pairs without an order in the reference say nothing, whatever their order is in the other list.
+    other = np.where(order == 0, 0, other) if tie else other
+    untied = np.sqrt(float(np.abs(order).sum()) * float(np.abs(other).sum()))
+    return float((order * other).sum() / untied) if untied else 1.0
+
+
+def rank_biased_overlap(expected: Scores | NDArray[np.float64], found: Scores | NDArray[np.float64]) -> float:
+    """Return the extrapolated rank-biased overlap of two rankings of the same documents, 0 to 1."""
+    best, other = np.argsort(-expected, kind="stable"), np.argsort(-found, kind="stable")
+    depths = np.arange(1, len(best) + 1)
+    overlaps = np.array([len(np.intersect1d(best[:depth], other[:depth])) for depth in depths]) / depths
+    weights = (1 - PERSISTENCE) * PERSISTENCE ** (depths - 1)
+    # Below the last rank both lists hold the same documents, so the overlap stays at 1.
+    return float((weights * overlaps).sum() + PERSISTENCE ** len(best))
+
+
+def _same_best(expected: NDArray[np.float64], found: NDArray[np.float64], *, tie: float) -> float:
+    return float(expected.max() - expected[found.argmax()] <= tie)
+
+
+def _flipped(group: Group, tie: float) -> tuple[float, float]:
+    """Return the sum of the gaps between documents that changed places, and the sum of all gaps."""
+    expected, found = group
+    gaps = expected[:, None] - expected
+    gaps = np.where(gaps > tie, gaps, 0)
+    return float(gaps[found[:, None] <= found].sum()), float(gaps.sum())
