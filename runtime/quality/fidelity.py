@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Scores = NDArray[np.float32]
+Scores = NDArray[np.floating]
 Group = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 # The weight of a rank falls by this factor (Webber and others 2010): the first ten ranks have 86 % of the weight.
@@ -94,9 +94,7 @@ def interval(
     return Interval(mean=float(ratio(np.ones((1, len(values))))[0]), low=float(low), high=float(high))
 
 
-def kendall_tau(
-    expected: Scores | NDArray[np.float64], found: Scores | NDArray[np.float64], *, tie: float = 0.0
-) -> float:
+def kendall_tau(expected: Scores, found: Scores, *, tie: float = 0.0) -> float:
     """Return Kendall's tau-b of two score lists: 1 for the same order, -1 for the reverse.
 
     tie: the largest difference of two reference scores that have no order.
@@ -109,7 +107,7 @@ def kendall_tau(
     return float((order * other).sum() / untied) if untied else 1.0
 
 
-def rank_biased_overlap(expected: Scores | NDArray[np.float64], found: Scores | NDArray[np.float64]) -> float:
+def rank_biased_overlap(expected: Scores, found: Scores) -> float:
     """Return the extrapolated rank-biased overlap of two rankings of the same documents, 0 to 1."""
     best, other = np.argsort(-expected, kind="stable"), np.argsort(-found, kind="stable")
     depths = np.arange(1, len(best) + 1)
