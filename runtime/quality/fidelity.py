@@ -70,6 +70,14 @@ def fidelity(expected: Sequence[Scores], found: Sequence[Scores], *, tie: float 
     )
 
 
+def difference(reference: NDArray[np.float64], found: NDArray[np.float64]) -> Interval:
+    """Return the mean of `found - reference`, per-query values [queries] of a measure such as nDCG, and its interval.
+
+    A paired bootstrap: each resample draws queries, and both values of a query together.
+    """
+    return interval(found - reference)
+
+
 def interval(
     values: NDArray[np.float64],
     weights: NDArray[np.float64] | None = None,
