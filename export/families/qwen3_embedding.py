@@ -65,7 +65,9 @@ def plan(checkpoint: Checkpoint, tokenizer: Tokenizer, options: FamilyOptions) -
 
 def reference(torch: Torch) -> Reference:
     model = torch.load("AutoModel")
-    instruction, query_template, document_template = _prompts(torch.checkpoint)
+    _, query_template, document_template = _prompts(torch.checkpoint)
+    assert torch.scoring.texts
+    instruction = torch.scoring.texts.default_instruction
 
     def tokens(template: str, text: str) -> list[int]:
         filled = template.replace("{instruction}", instruction or "").replace("{text}", text)

@@ -77,9 +77,11 @@ def prompt(tokenizer: Tokenizer) -> Prompt:
 
 def reference(torch: Torch) -> Reference:
     tokenizer = torch.tokenizer
+    assert torch.scoring.prompt
+    instruction = torch.scoring.prompt.default_instruction
 
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
-        return [], reference_token_ids(tokenizer, query, document, torch.scoring.max_length)
+        return [], reference_token_ids(tokenizer, query, document, torch.scoring.max_length, instruction)
 
     if not _is_classifier(torch.checkpoint):
         return Reference(encode=encode, score=answer_reference(torch, *tokenizer.convert_tokens_to_ids([YES, NO])))
@@ -93,12 +95,14 @@ def reference(torch: Torch) -> Reference:
     return Reference(encode=encode, score=score)
 
 
-def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: int) -> list[int]:
+def reference_token_ids(
+    tokenizer: Any, query: str, document: str, max_length: int, instruction: str | None = INSTRUCTION
+) -> list[int]:
     """Return the model card's prompt, from a transformers tokenizer."""
     prefix = tokenizer.encode(PREFIX, add_special_tokens=False)
     suffix = tokenizer.encode(SUFFIX, add_special_tokens=False)
     body = tokenizer(
-        BODY.format(instruction=INSTRUCTION, query=query, document=document),
+        BODY.format(instruction=instruction, query=query, document=document),
         add_special_tokens=False,
         truncation="longest_first",
         max_length=max_length - len(prefix) - len(suffix),

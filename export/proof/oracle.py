@@ -11,11 +11,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onnxrank.artifact.golden import Golden, GoldenPair
+from onnxrank.artifact.manifest import Scoring
 from onnxrank.artifact.schema import SchemaError, read, write
 from onnxrank.errors import BackendError, CheckpointError, one_line
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
@@ -36,22 +38,26 @@ def record(
     family: str,
     pairs: Sequence[GoldenPair],
     options: Mapping[str, Setting],
+    revision: str | None = None,
+    instruction: str | None = None,
     done: Done = lambda n: None,
 ) -> Golden:
     """Return `pairs` with the reference's token ids and, if a pair's logits are not None, its logits.
 
-    checkpoint: an alias, hub id or folder. options: from Options.recorded; if they include scripts, the ids are
-    those of the smaller vocabulary, and pairs with other tokens are left out. `done(1)` is called after each
-    pair. Raises BackendError if torch or transformers is missing, CheckpointError if transformers cannot load it.
+    checkpoint: an alias, hub id or folder. revision: of a hub id. options: from Options.recorded; if they include
+    scripts, the ids are those of the smaller vocabulary, and pairs with other tokens are left out. instruction: instead
+    of the model's default. `done(1)` is called after each pair. Raises BackendError if torch or transformers is
+    missing, CheckpointError if transformers cannot load it.
     """
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise BackendError(f"the proof needs {package}, which is not installed: `pip install onnxrank[export]`.")
-    folder = locate(checkpoint).folder
+    folder = locate(checkpoint, revision=revision).folder
     request = {
         "folder": str(folder.resolve()),
         "family": family,
         "options": dict(options),
+        "instruction": instruction,
         "pairs": [write(pair) for pair in pairs],
     }
     try:
@@ -130,7 +136,8 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
     if "texts" in request:
         tokenizer = transformers.AutoTokenizer.from_pretrained(request["folder"], trust_remote_code=False)
         return {"ids": [tokenizer(text, add_special_tokens=False)["input_ids"] for text in request["texts"]]}
-    reference = reference_of(Path(request["folder"]), request["family"], FamilyOptions.of(request["options"]))
+    options = FamilyOptions.of(request["options"])
+    reference = reference_of(Path(request["folder"]), request["family"], options, request["instruction"])
     pairs = []
     with torch.inference_mode():
         for pair in request["pairs"]:
@@ -158,8 +165,11 @@ def _tell(message: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference:
-    """Return a family's reference code for a checkpoint, which is loaded into this process."""
+def reference_of(folder: Path, family: str, options: FamilyOptions, instruction: str | None = None) -> Reference:
+    """Return a family's reference code for a checkpoint, which is loaded into this process.
+
+    instruction: instead of the model's default.
+    """
     import torch
     import transformers
 
@@ -172,11 +182,18 @@ def reference_of(folder: Path, family: str, options: FamilyOptions) -> Reference
             folder=folder,
             checkpoint=checkpoint,
             options=options,
-            scoring=plan.scoring,
+            scoring=plan.scoring if instruction is None else _instructed(plan.scoring, instruction),
             tokenizer=transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
             load=partial(_load, folder),
         )
     )
+
+
+def _instructed(scoring: Scoring, instruction: str) -> Scoring:
+    if scoring.prompt:
+        return replace(scoring, prompt=replace(scoring.prompt, default_instruction=instruction))
+    assert scoring.texts
+    return replace(scoring, texts=replace(scoring.texts, default_instruction=instruction))
 
 
 def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:

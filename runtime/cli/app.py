@@ -2,7 +2,7 @@
 
 import typer
 
-from onnxrank.cli import demo, evaluate, index, info, long_documents, rank, search, verify
+from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, rank, search, verify
 from onnxrank.cli.console import run
 from onnxrank.cli.options import VersionOption
 
@@ -17,6 +17,7 @@ def _onnxrank(version: VersionOption = False) -> None:
 for command in (
     rank.rank,
     verify.verify,
+    fidelity.fidelity,
     info.info,
     long_documents.long_documents,
     index.index,

@@ -115,9 +115,18 @@ def check_gates(name: str, verification: Verification) -> None:
         raise ParityError(f"{name} depends on its batches: {problem}")
 
 
-def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden:
+def repeat_oracle(
+    manifest: Manifest,
+    golden: Golden,
+    checkpoint: str,
+    *,
+    revision: str | None = None,
+    instruction: str | None = None,
+    done: Done = lambda count: None,
+) -> Golden:
     """Score the golden pairs again with PyTorch from `checkpoint`, an alias, hub id or folder.
 
+    revision: of a hub id. instruction: instead of the model's default. `done(1)` is called after each pair.
     Raises BackendError if the exporter is not installed.
     """
     for entry in entry_points(group="onnxrank.oracles"):
@@ -130,7 +139,15 @@ def repeat_oracle(manifest: Manifest, golden: Golden, checkpoint: str) -> Golden
                 f"PyTorch's scores need the exporter, and {error.name} is not installed: "
                 "`pip install onnxrank[export]`."
             ) from error
-        return record(checkpoint, family=manifest.family, pairs=golden.pairs, options=manifest.options)
+        return record(
+            checkpoint,
+            revision=revision,
+            family=manifest.family,
+            pairs=golden.pairs,
+            options=manifest.options,
+            instruction=instruction,
+            done=done,
+        )
     raise BackendError("PyTorch's scores need the exporter: `pip install onnxrank[export]`.")
 
 

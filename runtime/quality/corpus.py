@@ -57,7 +57,7 @@ def read_corpus(
             document: str | dict[str, str] = data
             data = {}
         elif isinstance(data, dict):
-            document = _document(data) if layout is None else _text(data, layout)
+            document = _document(data) if layout is None else text_of(data, layout)
         else:
             raise ValueError(f"is {type(data).__name__}, not an object")
         given = data.get("id", number)
@@ -66,12 +66,12 @@ def read_corpus(
         id_ = str(given)
         if id_ in seen:
             raise ValueError(f"has the id {id_!r:.60} of an earlier line")
-        _check_characters(id_, *(document.values() if isinstance(document, dict) else [document]))
+        check_characters(id_, *(document.values() if isinstance(document, dict) else [document]))
         found = Entry(id=id_, document=document, cluster=_optional_text(data, "cluster"))
         seen.add(id_)
         return found
 
-    return _read(source, entry, skip_bad)
+    return read_items(source, entry, skip_bad)
 
 
 def read_queries(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[list[Query], int]:
@@ -87,10 +87,10 @@ def read_queries(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[li
         ids = relevant if isinstance(relevant, list) else [relevant]
         if not ids or not all(map(_is_id, ids)):
             raise ValueError("has no `relevant`, the id of a document or a list of them")
-        _check_characters(data["query"], *map(str, ids))
+        check_characters(data["query"], *map(str, ids))
         return Query(text=data["query"], relevant=tuple(map(str, ids)))
 
-    return _read(source, query, skip_bad)
+    return read_items(source, query, skip_bad)
 
 
 def read_plain(source: Path | TextFile, *, skip_bad: bool = False) -> tuple[list[str], int]:
@@ -121,7 +121,8 @@ def _document(data: dict[str, Any]) -> str | dict[str, str]:
     return fields
 
 
-def _text(data: dict[str, Any], layout: Layout) -> str:
+def text_of(data: dict[str, Any], layout: Layout) -> str:
+    """Return the text of an object with fields. Raises ValueError if it lacks the field, or a field of the template."""
     fields = _fields(data)
     name = layout.text_field or "text"
     if layout.template is None and isinstance(data.get(name), str):
@@ -144,7 +145,7 @@ def _optional_text(data: dict[str, Any], name: str) -> str | None:
     return None if data.get(name) is None else str(data[name])
 
 
-def _check_characters(*texts: str) -> None:
+def check_characters(*texts: str) -> None:
     """Raise ValueError for a lone surrogate, which JSON can write but no file or tokenizer can hold."""
     for text in texts:
         try:
@@ -153,7 +154,11 @@ def _check_characters(*texts: str) -> None:
             raise ValueError(f"holds {text[error.start]!r}, which is no character") from error
 
 
-def _read(source: Path | TextFile, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[list[T], int]:
+def read_items(source: Path | TextFile, parse: Callable[[Any, int], T], skip_bad: bool) -> tuple[list[T], int]:
+    """Return what `parse` makes of each line's JSON value and number, and how many lines it refused with a ValueError.
+
+    Raises InputError as `read_corpus` does.
+    """
     file = opened(source)
     array = json_array(file.content)
     found: list[T] = []

@@ -1,7 +1,10 @@
 """Ranking measures, computed by ir-measures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from onnxrank.errors import BackendError
 
@@ -26,12 +29,32 @@ def measure(qrels: Qrels, run: Run, measures: Sequence[str]) -> dict[str, float]
     qrels: query to document to relevance. run: query to document to score.
     Raises BackendError if ir-measures is not installed.
     """
+    ir_measures = _ir_measures()
+    parsed: dict[str, Any] = {name: ir_measures.parse_measure(name) for name in measures}
+    found = ir_measures.calc_aggregate(parsed.values(), qrels, run)
+    return {name: float(found[measure]) for name, measure in parsed.items()}
+
+
+def ndcg(relevance: Sequence[Iterable[int]], scores: Sequence[Iterable[float]]) -> NDArray[np.float64]:
+    """Return nDCG@10 of each query, [queries]; 0 for a query without a relevant document.
+
+    relevance: the grade of each document of each query, a whole number; 0 is not relevant. scores: likewise.
+    Raises BackendError if ir-measures is not installed.
+    """
+    ir_measures = _ir_measures()
+    qrels = {str(query): {str(i): int(grade) for i, grade in enumerate(row)} for query, row in enumerate(relevance)}
+    run = {str(query): {str(i): float(score) for i, score in enumerate(row)} for query, row in enumerate(scores)}
+    found = np.zeros(len(qrels))
+    for metric in ir_measures.iter_calc([ir_measures.parse_measure("nDCG@10")], qrels, run):
+        found[int(metric.query_id)] = metric.value
+    return found
+
+
+def _ir_measures() -> Any:
     try:
         import ir_measures
     except ImportError as error:
         raise BackendError(
             "ranking measures need ir-measures, which is not installed: `pip install onnxrank[retrieval]`."
         ) from error
-    parsed: dict[str, Any] = {name: ir_measures.parse_measure(name) for name in measures}
-    found = ir_measures.calc_aggregate(parsed.values(), qrels, run)
-    return {name: float(found[measure]) for name, measure in parsed.items()}
+    return ir_measures
