@@ -1,5 +1,5 @@
-"""Writes the keys and values of the prompt's fixed part as the float32 graph computes them, for variants that would compute
-them less exactly: attention sinks and massive activations are there."""
+"""Writes the float32 graph's keys and values of the prompt's fixed part, for variants that would compute them less
+exactly: attention sinks and massive activations are there."""
 
 import shutil
 from collections.abc import Callable

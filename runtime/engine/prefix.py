@@ -1,5 +1,5 @@
-"""The prefix graph: scores documents behind a common prefix, whose keys and values are read from a file, or computed once
-and cached."""
+"""The prefix graph: scores documents behind a common prefix, whose keys and values are computed once and cached, or come
+from a file."""
 
 import threading
 from collections import OrderedDict, defaultdict
