@@ -1,5 +1,5 @@
-"""The prefix graph: scores documents behind a common prefix, whose keys and values are computed once and cached, or come
-from a file."""
+"""The prefix graph: scores documents behind a common prefix, whose keys and values are computed once and cached, or
+read from a file."""
 
 import threading
 from collections import OrderedDict, defaultdict
