@@ -50,7 +50,7 @@ def test_the_default_instruction_is_never_computed(demo_artifact: Path, computed
     reranker = Reranker(demo_artifact, variant="int8")
     long = "word " * CACHED_TOKENS
     for query in ("sort an array", long, "the average"):
-        reranker.predict([(query, "a"), (query, "b"), (query, "c"), (query, "d")])
+        reranker.predict([(query, "word " * i) for i in range(12)])
     assert len(computed) == 3 and stored_ids(demo_artifact) not in computed
 
 
