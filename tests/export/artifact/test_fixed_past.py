@@ -89,6 +89,7 @@ def test_variants_that_can_use_it_share_one_file(tiny_checkpoint: Path, tmp_path
         shares = name in ("int8", "q4")
         assert (variant.past is not None) == (FILE in variant.files) == shares, name
     assert {file for file in manifest.files if file.endswith(".bin")} == {FILE}
+    assert "int8 and q4 on CPUs and WASM: the keys and values" in (tmp_path / "a" / "README.md").read_text()
 
 
 def test_full_vocabulary_graphs_have_none(tiny_checkpoint: Path, tmp_path: Path) -> None:
