@@ -12,12 +12,23 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.golden import Golden, write_golden
-from onnxrank.artifact.manifest import FORMAT, MANIFEST, FileEntry, Manifest, Source, read_manifest, write_manifest
+from onnxrank.artifact.manifest import (
+    FORMAT,
+    MANIFEST,
+    FileEntry,
+    Manifest,
+    Source,
+    Variant,
+    read_manifest,
+    write_manifest,
+)
 from onnxrank.artifact.opening import TOKENIZER, Artifact, sha256
+from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.engine.device import onnxruntime
 from onnxrank.errors import InputError, ParityError
 from onnxrank.export.artifact.card import write_card
 from onnxrank.export.artifact.device_check import write_device_check
+from onnxrank.export.artifact.fixed_past import fixed_token_ids, write_past
 from onnxrank.export.artifact.staging import staged_artifact
 from onnxrank.export.artifact.transformers_js import write_config
 from onnxrank.export.artifact.variant_files import write_variant
@@ -180,6 +191,8 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
     """
     with progress(f"writing {name}", 1) as done:
         variant = write_variant(artifact.folder, name, job.plan.graphs, job.options, job.vocabulary)
+        if variant.prefix and PRECISIONS[name].weight_bits < 32:
+            variant = with_past(job, artifact, variant)
         done(1)
     artifact = with_files(artifact)
     with progress(f"proving {name}", len(golden.scored) * runs_of(variant)) as done:
@@ -187,7 +200,8 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
     try:
         check_gates(name, verification)
     except ParityError as error:
-        for file in variant.files:
+        others = {file for other in artifact.manifest.variants.values() for file in other.files}
+        for file in set(variant.files) - others:
             (artifact.folder / file).unlink()
         raise ParityError(f"{str(error).removesuffix('.')}; {remedy(name, job.options)}") from error
     variant = verification.recorded(variant)
@@ -201,6 +215,18 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
         evaluation = evaluate_labels(added(), name, job.source.folder / EVALUATION)
         variant = replace(variant, evaluation=evaluation)
     return added()
+
+
+def with_past(job: Job, artifact: Artifact, variant: Variant) -> Variant:
+    """Return the variant with the float32 keys and values of the prompt's fixed part, which all variants share."""
+    shape, token_ids = artifact.manifest.scoring.kv_cache, fixed_token_ids(artifact)
+    if not token_ids:
+        return variant
+    past = next((other.past for other in artifact.manifest.variants.values() if other.past), None)
+    if past is None:
+        assert job.plan.graphs.prefix and shape
+        past = write_past(artifact.folder, job.plan.graphs.prefix, shape, token_ids, job.vocabulary)
+    return replace(variant, past=past, files=(*variant.files, past.file)) if past else variant
 
 
 def finish(job: Job, artifact: Artifact) -> None:

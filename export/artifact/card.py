@@ -81,6 +81,7 @@ def write_card(manifest: Manifest, checkpoint: Path, folder: Path) -> None:
                 for n, v in manifest.variants.items()
             ],
         ),
+        _past(manifest),
         "\n## Parity with PyTorch\n",
         f"Differences from transformers {manifest.made_with['transformers']} in float32, each graph and padding side, "
         "over the pairs of `golden.json`. Batch effect: the most that a document's logit depends on the rest of its "
@@ -127,6 +128,21 @@ def _scripts(manifest: Manifest, checkpoint: Path, folder: Path) -> str:
     return (
         f" Its vocabulary is cut to {manifest.options['scripts']}: {kept:,} of {of:,} tokens are kept. Texts in these "
         "scripts score as before; others fall back to bytes or unknown tokens, and score worse."
+    )
+
+
+def _past(manifest: Manifest) -> str:
+    """Return what makes scores with the default instruction more exact."""
+    names = [name for name, variant in manifest.variants.items() if variant.past]
+    if not names:
+        return ""
+    assert manifest.scoring.prompt
+    default = manifest.scoring.prompt.default_instruction is not None
+    part = "the prompt up to the end of the default instruction" if default else "the prompt's fixed beginning"
+    remark = " Another instruction is computed by the variant itself and is less exact." if default else ""
+    return (
+        f"\n{' and '.join(names)} on CPUs and WASM: the keys and values of {part} are float32's, rounded to float16, "
+        f"and are read from a file.{remark}\n"
     )
 
 

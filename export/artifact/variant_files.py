@@ -70,6 +70,7 @@ def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, voc
         padded=padded,
         prefix=prefix,
         requantize=requantize,
+        past=None,
         exits=exits,
         files=tuple(files),
         settings=settings,

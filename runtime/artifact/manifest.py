@@ -152,19 +152,33 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPast:
+    """The float32 graph's keys and values of the tokens that every prompt with the default instruction starts with.
+
+    file: float16, little-endian, `[layers, 2, heads, tokens, head_dim]`: of each layer the keys, rotated, then the
+    values.
+    """
+
+    file: str
+    token_ids: tuple[TokenId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One precision of the model; paths are relative to the artifact's folder.
 
     padded: the graph for padded rows; for a matryoshka model, its deepest exit. exits: the graphs of the other exits by
     layer count. prefix: the graph for documents behind a cached prefix; None for encoders and for precisions that
     CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from 4-bit ones; None if the
-    prefix graph has its weights in files. batch_effect: the most that a golden pair's neighbours move its logit in one
+    prefix graph has its weights in files. past: what the prefix graph takes instead of its own, less exact keys and
+    values; None if it computes them all. batch_effect: the most that a golden pair's neighbours move its logit in one
     graph. graph_difference: the most that its logit differs between the padded and the prefix graph.
     """
 
     padded: str
     prefix: str | None
     requantize: str | None
+    past: StoredPast | None
     exits: dict[str, str]
     files: tuple[str, ...]
     settings: dict[str, str | int | bool]
@@ -298,7 +312,8 @@ def _check_variant(label: str, variant: Variant, manifest: Manifest, path: Path)
         raise ArtifactError(
             f"{path}: variant {label!r} has a prefix graph, and `scoring` no kv_cache; export the artifact again."
         )
-    if unlisted := sorted({*variant.graphs, *variant.files} - set(manifest.files)):
+    named = {*variant.graphs, *variant.files, *([variant.past.file] if variant.past else [])}
+    if unlisted := sorted(named - set(manifest.files)):
         raise ArtifactError(
             f"{path}: variant {label!r} names {unlisted[0]!r:.200}, which `files` does not list; "
             "export the artifact again."

@@ -89,6 +89,12 @@
  */
 /**
  * @typedef {{
+ *   file: string,
+ *   token_ids: number[],
+ * }} StoredPast
+ */
+/**
+ * @typedef {{
  *   pairs: number,
  *   max_logit_difference: number,
  *   max_score_difference: number,
@@ -101,6 +107,7 @@
  *   padded: string,
  *   prefix: string | null,
  *   requantize: string | null,
+ *   past: StoredPast | null,
  *   exits: Record<string, string>,
  *   files: string[],
  *   settings: Record<string, string | number | boolean>,
@@ -302,6 +309,10 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     readout: { either: ["VocabularyReadout", "null"] },
     kv_cache: { either: ["KeyValueCache", "null"] },
   },
+  StoredPast: {
+    file: "string",
+    token_ids: { list: "integer" },
+  },
   Parity: {
     pairs: "integer",
     max_logit_difference: "number",
@@ -313,6 +324,7 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     padded: "string",
     prefix: { either: ["string", "null"] },
     requantize: { either: ["string", "null"] },
+    past: { either: ["StoredPast", "null"] },
     exits: { map: "string" },
     files: { list: "string" },
     settings: { map: { either: ["string", "integer", "boolean"] } },
