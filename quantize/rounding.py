@@ -20,13 +20,13 @@ def round_to_nearest(weight: Floats, steps: Floats, low: int, high: int) -> NDAr
     return np.clip(np.rint(weight / steps), low, high).astype(np.int8)
 
 
-def round_by_moments(
-    weight: Floats, steps: Floats, low: int, high: int, moments: NDArray[np.float64]
+def round_by_hessian(
+    weight: Floats, steps: Floats, low: int, high: int, hessian: NDArray[np.float64]
 ) -> NDArray[np.int8]:
-    """Return multiples as `round_to_nearest` does, such that the products with inputs of these second moments, [K, K],
+    """Return multiples as `round_to_nearest` does, such that the products with inputs of this Hessian, [K, K],
     change the least."""
-    order = np.argsort(-np.diag(moments), kind="stable")
-    corrections = _corrections(moments[np.ix_(order, order)])
+    order = np.argsort(-np.diag(hessian), kind="stable")
+    corrections = _corrections(hessian[np.ix_(order, order)])
     rest = weight[order].astype(np.float32)
     steps = np.broadcast_to(steps, weight.shape)[order].astype(np.float32)
     rounded = np.empty(weight.shape, np.int8)
@@ -43,8 +43,8 @@ def round_by_moments(
     return rounded
 
 
-def _corrections(moments: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the upper Cholesky factor of the inverse of the damped moments, [K, K]."""
-    damped = moments + np.eye(len(moments)) * max(DAMPING * np.trace(moments) / len(moments), np.finfo(np.float32).tiny)
+def _corrections(hessian: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the upper Cholesky factor of the inverse of the damped Hessian, [K, K]."""
+    damped = hessian + np.eye(len(hessian)) * max(DAMPING * np.trace(hessian) / len(hessian), np.finfo(np.float32).tiny)
     upper: NDArray[np.float32] = np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
     return upper

@@ -144,7 +144,7 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
             query_ids, token_ids = reference.encode(pair["query"], pair["document"])
             logits = pair["logits"]
             if logits is not None:
-                logits = reference.score(query_ids, token_ids)
+                logits = reference.score(query_ids, token_ids).double().reshape(-1).tolist()
             pairs.append({**pair, "query_token_ids": query_ids, "token_ids": token_ids, "logits": logits})
             done(1)
     oracle = {"torch": torch.__version__, "transformers": transformers.__version__, "dtype": "float32"}
