@@ -6,35 +6,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.artifact.manifest import Interval
+
 Scores = NDArray[np.floating]
 Group = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 # The weight of a rank falls by this factor (Webber and others 2010): the first ten ranks have 86 % of the weight.
 PERSISTENCE = 0.9
+# nDCG looks at the first ten documents.
+DEPTH = 10
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A mean over queries and the bootstrap interval around it, at 95 % confidence."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
     """noise: root mean square of the scores' differences from the reference, after each query's mean difference is
-    taken away, over the root mean square of the reference's own differences from each query's mean. kendall_tau: mean
-    over queries. top1_agreement: the share of queries with the same best document. flips: of all differences between
-    two documents' reference scores, the share by which documents changed places. rank_biased_overlap: mean over queries
-    at persistence 0.9."""
+    taken away, over the root mean square of the reference's own differences from each query's mean, which is
+    `deviation`. gain: the slope of the scores over the reference's, within queries; 1 if the scale is kept, and about 0
+    if the two have nothing to do with each other. outlier: the largest difference that noise is made of, over the root
+    mean square of all. kendall_tau: mean over queries. top1_agreement: the share of queries with the same best
+    document. flips: of all differences between two documents' reference scores, the share by which documents changed
+    places. rank_biased_overlap: mean over queries at persistence 0.9."""
 
     queries: int
     pairs: int
     noise: Interval
+    gain: Interval
+    outlier: float
+    deviation: float
     kendall_tau: Interval
     top1_agreement: Interval
     flips: Interval
@@ -42,32 +42,73 @@ class Fidelity:
 
 
 def fidelity(expected: Sequence[Scores], found: Sequence[Scores], *, tie: float = 0.0) -> Fidelity:
-    """Compare scores with the reference's, each a list with the scores [documents] of every query.
+    """Compare scores with the reference's, each a list with the scores of every query, [documents] or, of several
+    models at once, [documents, columns].
 
-    tie: documents whose reference scores differ by no more than this have no order. Queries of one document say
-    nothing about a ranking and are left out.
+    Columns may differ in scale and count the same. tie: documents whose reference scores differ by no more than this
+    have no order. Queries of one document say nothing about a ranking and are left out.
     """
     groups = [
-        (np.asarray(a, np.float64), np.asarray(b, np.float64))
+        (np.asarray(a, np.float64).reshape(len(a), -1), np.asarray(b, np.float64).reshape(len(b), -1))
         for a, b in zip(expected, found, strict=True)
         if len(a) > 1
     ]
-    signal = np.array([np.square(a - a.mean()).sum() for a, _ in groups])
-    error = np.array([np.square(b - a - (b - a).mean()).sum() for a, b in groups])
-    gaps = np.array([_flipped(group, tie) for group in groups]).reshape(-1, 2)
+    columns = groups[0][0].shape[1] if groups else 1
+    signals = [a - a.mean(axis=0) for a, _ in groups]
+    errors = [b - a - (b - a).mean(axis=0) for a, b in groups]
+    total = np.array([np.square(signal).sum(axis=0) for signal in signals]).reshape(-1, columns).sum(axis=0)
+    pairs = sum(len(a) for a, _ in groups)
+    # Of each column's differences; 0 leaves out a column whose documents all score the same.
+    unit = np.divide(1, np.sqrt(total), out=np.zeros(columns), where=total > 0)
 
-    def mean_of(measure: Callable[[Group], float]) -> Interval:
-        return interval(np.array([measure(group) for group in groups]))
+    def summed(left: list[NDArray[np.float64]], right: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.array([((a * unit) * (b * unit)).sum() for a, b in zip(left, right, strict=True)])
 
+    def mean_of(measure: Callable[[NDArray[np.float64], NDArray[np.float64]], float]) -> Interval:
+        return interval(np.array([np.mean([measure(a, b) for a, b in _columns(group)]) for group in groups]))
+
+    gaps = np.array([sum(_flipped(*pair, tie) * u for pair, u in zip(_columns(g), unit, strict=True)) for g in groups])
+    gaps = gaps.reshape(-1, 2)
+    power = summed(errors, errors)
+    worst = max((float(np.abs(error * unit).max()) for error in errors), default=0.0)
+    rms = float(np.sqrt(power.sum() / max(1, pairs * columns)))
     return Fidelity(
         queries=len(groups),
-        pairs=sum(len(a) for a, _ in groups),
-        noise=interval(error, signal, np.sqrt),
-        kendall_tau=mean_of(lambda group: kendall_tau(*group, tie=tie)),
-        top1_agreement=mean_of(lambda group: _same_best(*group, tie=tie)),
+        pairs=pairs,
+        noise=interval(power, summed(signals, signals), np.sqrt),
+        gain=_one_plus(interval(summed(signals, errors), summed(signals, signals))),
+        outlier=worst / rms if rms else 0.0,
+        deviation=float(np.sqrt(total.sum() / max(1, pairs * columns))),
+        kendall_tau=mean_of(lambda a, b: kendall_tau(a, b, tie=tie)),
+        top1_agreement=mean_of(lambda a, b: _same_best(a, b, tie=tie)),
         flips=interval(gaps[:, 0], gaps[:, 1]),
-        rank_biased_overlap=mean_of(lambda group: rank_biased_overlap(*group)),
+        rank_biased_overlap=mean_of(rank_biased_overlap),
     )
+
+
+def _one_plus(found: Interval) -> Interval:
+    return Interval(mean=1 + found.mean, low=1 + found.low, high=1 + found.high)
+
+
+def _columns(group: Group) -> list[Group]:
+    return list(zip(group[0].T, group[1].T, strict=True))
+
+
+def ndcg_points(relevance: Sequence[Scores], expected: Sequence[Scores], found: Sequence[Scores]) -> Interval:
+    """Return nDCG@10 of `found` minus that of `expected`, times 100, with the interval of a paired bootstrap.
+
+    Each is a list with the grades or scores of every query, [documents]; a query without a relevant document is left
+    out.
+    """
+    triples = [triple for triple in zip(relevance, expected, found, strict=True) if np.any(triple[0])]
+    return interval(np.array([100 * (ndcg(grades, b) - ndcg(grades, a)) for grades, a, b in triples]))
+
+
+def ndcg(relevance: Scores, scores: Scores) -> float:
+    """Return nDCG@10 of one query with a relevant document; the gain of a document is its grade, as in trec_eval."""
+    best, ranked = np.sort(relevance)[::-1], relevance[np.argsort(-scores, kind="stable")]
+    discounts = 1 / np.log2(np.arange(2, len(relevance) + 2)) * (np.arange(len(relevance)) < DEPTH)
+    return float(ranked @ discounts / (best @ discounts))
 
 
 def interval(
@@ -121,9 +162,8 @@ def _same_best(expected: NDArray[np.float64], found: NDArray[np.float64], *, tie
     return float(expected.max() - expected[found.argmax()] <= tie)
 
 
-def _flipped(group: Group, tie: float) -> tuple[float, float]:
+def _flipped(expected: NDArray[np.float64], found: NDArray[np.float64], tie: float) -> NDArray[np.float64]:
     """Return the sum of the gaps between documents that changed places, and the sum of all gaps."""
-    expected, found = group
     gaps = expected[:, None] - expected
     gaps = np.where(gaps > tie, gaps, 0)
-    return float(gaps[found[:, None] <= found].sum()), float(gaps.sum())
+    return np.array([gaps[found[:, None] <= found].sum(), gaps.sum()])
