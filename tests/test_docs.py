@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 import onnxrank
 from onnxrank.cli.app import app as onnxrank_app
 from onnxrank.export.cli import app as export_app
+from onnxrank.proof.parity import PARITY_COLUMNS
 from onnxrank.proof.tolerances import EXACT, GAIN, OUTLIER, SHOWING, TOLERANCES
+from onnxrank.proof.verification import SAMPLE
 from tests.exports import export_tiny, write_checkpoint
 from tests.markdown import PAGES, ROOT, anchor, blocks, headings, links, shell_lines, tables, tokens_of
 from tests.tiny_families import TINY
@@ -191,9 +193,15 @@ def test_the_tolerances_are_those_of_the_proof() -> None:
         assert row == [f"`{name}`", first, effect, noise, tolerance.reason]
     text = " ".join(PAGES["docs/fidelity.md"].read_text().split())
     low, high = GAIN
-    assert f"between {low:.2f} and {high:.0f} times PyTorch's" in text
-    assert f"{OUTLIER:.0f} times the root mean square of all, and at least {SHOWING} deviations" in text
-    assert f"closer than {EXACT:.4f}" in text
+    assert f"stay between {low:.2f} and {high:.0f} times PyTorch's" in text
+    assert f"more than {OUTLIER:.0f} times the root mean square of all, and at least {SHOWING} deviations" in text
+    assert f"closer than {EXACT:.4f}" in text and f"The first {SAMPLE} are" in text
+
+
+def test_the_page_names_every_column_of_the_parity_table() -> None:
+    _, columns, *_ = tables(PAGES["docs/fidelity.md"])
+    # A table's cell in Markdown cannot hold the bars of an absolute value.
+    assert [row[0] for row in columns[2:]] == [name.replace("|", "") for name in PARITY_COLUMNS[2:]]
 
 
 def test_every_argument_of_crossencoder_is_on_the_page() -> None:

@@ -56,7 +56,7 @@ def _ndcg_points(
     )
 
 
-# A row of them has at most 100 characters.
+# A row of them fits into 100 characters.
 PARITY_COLUMNS = ["variant", "graph", "noise", "tau", "top-1", "nDCG@10 points", "max |Δ logit|", "batch effect"]
 
 

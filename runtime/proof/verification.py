@@ -1,6 +1,6 @@
 """Compares an artifact's graphs with the PyTorch scores in its golden.json."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -86,7 +86,7 @@ def verify_variant(
     effect = difference = 0.0
     for layers, columns in _exits(scoring, expected).items():
         graphs = score(layers)
-        found = _scale(columns, groups)
+        found = scale_of(columns, groups)
         for graph, (logits, *others) in graphs.items():
             name = f"{layers} layers" if layers else graph
             scale[name] = found
@@ -160,9 +160,11 @@ def _exits(scoring: Scoring, expected: Logits) -> dict[int | None, Logits]:
     return {layers: expected[:, i * widths : (i + 1) * widths] for i, layers in enumerate(scoring.matryoshka.layers)}
 
 
-def _scale(expected: Logits, groups: list[list[int]]) -> Scale:
-    squares = [np.square(expected[group] - expected[group].mean(axis=0, dtype=np.float64)) for group in groups]
-    deviation = float(np.sqrt(np.concatenate([s for s in squares if len(s) > 1] or [np.zeros(1)]).mean()))
+def scale_of(expected: Logits, groups: Sequence[Sequence[int]]) -> Scale:
+    """Return the scale of golden logits, [pairs, columns]. groups: the indices of each query's pairs."""
+    rows = [expected[list(group)] for group in groups]
+    squares = [np.square(row - row.mean(axis=0, dtype=np.float64)) for row in rows]
+    deviation = float(np.sqrt(np.concatenate([s for s in squares if len(s) > 1] or [np.zeros((1, 1))]).mean()))
     return Scale(deviation=deviation, largest=float(np.abs(expected).max()))
 
 

@@ -230,7 +230,7 @@ def test_the_artifact_agrees_with_itself(artifacts: tuple[Path, Path]) -> None:
         own = Tokenizer.from_file(str(folder / "tokenizer.json")).get_added_tokens_decoder()
         assert all(own[int(id_)].content == token["content"] for id_, token in named.items())
     queries = {pair.query for pair in read_golden(after).pairs}
-    assert "Explain gravity" in queries and "光合作用是什么？" not in queries
+    assert "What is the capital of China?" in queries and "光合作用是什么？" not in queries
 
 
 def test_export_model_takes_scripts(tmp_path: Path) -> None:
