@@ -240,8 +240,8 @@ def test_scorers_on_other_devices_have_something_to_compare_with(exported: Expor
         return
     check = json.loads(path.read_text())
     lengths = [len(pair["token_ids"]) for pair in check["pairs"]]
-    # A long prompt makes the shortest pair longer than 32 tokens.
-    assert len(lengths) in (2, 3) and lengths[-2] > 32 and lengths[-1] > 128
+    # A long prompt makes the shortest pair longer than 32 tokens, or than 128 where the tokenizer has few pieces.
+    assert len(lengths) in (1, 2, 3) and lengths[-1] > 128 and (len(lengths) == 1 or lengths[-2] > 32)
     assert set(check["padded"]) == set(PRECISIONS)
     golden = {(pair.query, pair.document): pair.logits for pair in read_golden(exported.folder).scored}
     for row, pair in zip(check["padded"]["fp32"], check["pairs"], strict=True):

@@ -169,6 +169,6 @@ def test_remedies_name_only_what_is_left_to_try() -> None:
     assert remedy("int8", Options(variants=("int8",)), lossy=False) == "try a more precise variant (--fp16 or --fp32)."
     tried = Options(method="hqq", block_size=16, embedding_bits=4)
     assert remedy("q4", tried, lossy=True) == (
-        "try a more precise variant (--int8 or --fp32), --method rtn or k-quant, --embedding-bits 8 or --accept-loss to "
-        "write it as it is."
+        "try a more precise variant (--int8 or --fp32), --method rtn or k-quant, --embedding-bits 8 or --accept-loss "
+        "to write it as it is."
     )

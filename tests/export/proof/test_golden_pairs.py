@@ -28,7 +28,7 @@ def test_forty_queries_in_many_languages_have_graded_candidates() -> None:
         entries = [json.loads(line) for line in lines]
     assert len(entries) == len({entry["query"] for entry in entries}) == 40
     first, *others = entries
-    assert "" in first["documents"] and any(text.isspace() for text in first["documents"])
+    assert "" in first["documents"] and any(text[:3].isspace() for text in first["documents"])
     for entry in others:
         assert sorted(entry["relevance"]) == [0, 0, 0, 1, 2], entry["query"]
         assert len(set(entry["documents"])) == 5, entry["query"]

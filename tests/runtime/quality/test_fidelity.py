@@ -65,7 +65,7 @@ def test_columns_of_other_scales_count_the_same() -> None:
 def test_queries_of_one_document_and_equal_scores_are_no_ranking() -> None:
     for scores in ([np.ones(1)], [np.ones(3)], []):
         found = fidelity(scores, [row + np.arange(len(row)) for row in scores])
-        assert (found.noise.mean, found.gain.mean, found.outlier) == (0, 1, pytest.approx(0, abs=2))
+        assert (found.noise.mean, found.gain.mean) == (0, 1) and np.isfinite(found.outlier)
 
 
 def test_ndcg_is_trec_evals() -> None:
