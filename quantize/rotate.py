@@ -7,7 +7,7 @@ key-value head.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -155,7 +155,7 @@ def _fold(gains: Floats, matrix: Floats, values: Floats) -> Floats:
 
 def _rotate_values(model: ir.Model, hessians: Hessians) -> None:
     """Rotate each key-value head's values, and turn the attended ones back in the projection that follows."""
-    heads, kv_heads = _heads(model)
+    heads = _heads(model)
     if not heads:
         return
     weights = model.graph.initializers
@@ -168,15 +168,15 @@ def _rotate_values(model: ir.Model, hessians: Hessians) -> None:
         for bias in _biases(value):
             _change(bias, lambda values, matrix=matrix: _by_head(values, matrix))
         _change(back, lambda values, matrix=matrix: _by_head(values.T, matrix).T)
-        hessians.change_basis(output, np.kron(np.eye(heads), matrix.T))
+        hessians.change_basis(output, np.kron(np.eye(heads), matrix.T).astype(np.float64))
 
 
-def _heads(model: ir.Model) -> tuple[int, int]:
-    """Return the numbers of heads and of key-value heads, 0 if there is no such attention."""
+def _heads(model: ir.Model) -> int:
+    """Return the number of query heads, 0 if there is no such attention."""
     for node in model.graph.all_nodes():
         if node.op_type == "GroupQueryAttention":
-            return node.attributes["num_heads"].as_int(), node.attributes["kv_num_heads"].as_int()
-    return 0, 0
+            return node.attributes["num_heads"].as_int()
+    return 0
 
 
 def _biases(weight: ir.Value) -> Iterator[ir.Value]:
@@ -194,7 +194,7 @@ def _by_head(values: Floats, matrix: Floats) -> Floats:
     return heads.reshape(values.shape)
 
 
-def _change(weight: ir.Value, change) -> None:
+def _change(weight: ir.Value, change: Callable[[Floats], Floats]) -> None:
     """Replace a weight's values by `change` of them, in float64, when they are read."""
     tensor = weight.const_value
     assert tensor is not None

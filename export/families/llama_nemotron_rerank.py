@@ -7,6 +7,7 @@ its model card. A pair is encoded as one text and cut at its end. The logit is d
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from tokenizers import Tokenizer
 

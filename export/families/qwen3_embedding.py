@@ -1,6 +1,7 @@
 """Qwen3-Embedding: the L2-normalised hidden state of the last token, for retrieval before reranking."""
 
 import re
+from typing import Any
 
 import onnx_ir as ir
 from tokenizers import Tokenizer

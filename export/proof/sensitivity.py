@@ -46,8 +46,8 @@ def collect(
     folder: Path,
     done: Done,
 ) -> dict[str, str]:
-    """Write the second moments [K, K], float32, of each linear layer's inputs to `folder`; return the files by the names
-    of the layers' modules. Layers with a common input share a file.
+    """Write the second moments [K, K], float32, of each linear layer's inputs to `folder`; return the files by the
+    names of the layers' modules. Layers with a common input share a file.
 
     scores: compute one text's logits each, a tensor. skipped: the number of first tokens of a text that do not count.
     `done(1)` is called after each text.

@@ -141,14 +141,36 @@ class KeyValueCache:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean over queries and the bootstrap interval around it, at 95 % confidence."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far a graph's scores differ from PyTorch's over the golden pairs."""
+    """How far a graph's scores differ from PyTorch's over the golden pairs, and what that does to each query's ranking.
+
+    noise: root mean square of the differences within a query, over that of PyTorch's own scores. gain: what a
+    difference of two of PyTorch's scores becomes on average; 1 if the scale is kept. outlier: the largest difference
+    within a query, over the root mean square of all. kendall_tau, top1_agreement: means over queries. flips: of all
+    differences between two documents' scores, the share by which documents changed places. ndcg_points: nDCG@10 minus
+    that of PyTorch's scores, times 100; None if no pair has a label. Queries of one document count only in the two
+    largest differences.
+    """
 
     pairs: int
     max_logit_difference: float
     max_score_difference: float
+    noise: Interval
+    gain: Interval
+    outlier: float
     kendall_tau: float
     top1_agreement: float
+    flips: float
+    ndcg_points: Interval | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +193,9 @@ class Variant:
     layer count. prefix: the graph for documents behind a cached prefix; None for encoders and for precisions that
     CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from 4-bit ones; None if the
     prefix graph has its weights in files. past: what the prefix graph takes instead of its own, less exact keys and
-    values; None if it computes them all. batch_effect: the most that a golden pair's neighbours move its logit in one
-    graph. graph_difference: the most that its logit differs between the padded and the prefix graph.
+    values; None if it computes them all. parity: by graph. batch_effect: the most that neighbours or the side of the
+    padding move a golden pair's logit in one graph. graph_difference: the most that a logit differs between the padded
+    and the prefix graph. accepted_loss: whether it loses more than the proof allows, and the user accepted that.
     """
 
     padded: str
@@ -186,6 +209,7 @@ class Variant:
     parity: dict[str, Parity]
     batch_effect: float
     graph_difference: float
+    accepted_loss: bool
     evaluation: dict[str, float] | None
 
     @property

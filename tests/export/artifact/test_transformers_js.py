@@ -14,7 +14,8 @@ def variant(name: str) -> Variant:
     files = (path, f"{path}_data", f"{path}_data_1", "onnx/requantize.onnx")
     return Variant(
         padded=path, prefix=None, requantize=None, past=None, exits={}, files=files,
-        settings={}, kept_float32=(), parity={}, batch_effect=0.0, graph_difference=0.0, evaluation=None,
+        settings={}, kept_float32=(), parity={}, batch_effect=0.0, graph_difference=0.0, accepted_loss=False,
+        evaluation=None,
     )  # fmt: skip
 
 

@@ -95,11 +95,23 @@
  */
 /**
  * @typedef {{
+ *   mean: number,
+ *   low: number,
+ *   high: number,
+ * }} Interval
+ */
+/**
+ * @typedef {{
  *   pairs: number,
  *   max_logit_difference: number,
  *   max_score_difference: number,
+ *   noise: Interval,
+ *   gain: Interval,
+ *   outlier: number,
  *   kendall_tau: number,
  *   top1_agreement: number,
+ *   flips: number,
+ *   ndcg_points: Interval | null,
  * }} Parity
  */
 /**
@@ -115,6 +127,7 @@
  *   parity: Record<string, Parity>,
  *   batch_effect: number,
  *   graph_difference: number,
+ *   accepted_loss: boolean,
  *   evaluation: Record<string, number> | null,
  * }} Variant
  */
@@ -145,6 +158,7 @@
  *   query_token_ids: number[],
  *   token_ids: number[],
  *   logits: number[] | null,
+ *   relevance: number | null,
  * }} GoldenPair
  */
 /**
@@ -313,12 +327,22 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     file: "string",
     token_ids: { list: "integer" },
   },
+  Interval: {
+    mean: "number",
+    low: "number",
+    high: "number",
+  },
   Parity: {
     pairs: "integer",
     max_logit_difference: "number",
     max_score_difference: "number",
+    noise: "Interval",
+    gain: "Interval",
+    outlier: "number",
     kendall_tau: "number",
     top1_agreement: "number",
+    flips: "number",
+    ndcg_points: { either: ["Interval", "null"] },
   },
   Variant: {
     padded: "string",
@@ -332,6 +356,7 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     parity: { map: "Parity" },
     batch_effect: "number",
     graph_difference: "number",
+    accepted_loss: "boolean",
     evaluation: { either: [{ map: "number" }, "null"] },
   },
   FileEntry: {
@@ -356,6 +381,7 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     query_token_ids: { list: "integer" },
     token_ids: { list: "integer" },
     logits: { either: [{ list: "number" }, "null"] },
+    relevance: { either: ["integer", "null"] },
   },
   Golden: {
     oracle: { map: "string" },
