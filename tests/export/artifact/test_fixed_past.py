@@ -92,6 +92,25 @@ def test_variants_that_can_use_it_share_one_file(tiny_checkpoint: Path, tmp_path
     assert "int8 and q4 on CPUs and WASM: the keys and values" in (tmp_path / "a" / "README.md").read_text()
 
 
+@pytest.mark.parametrize("variants", [("int8", "q4"), ("q4", "int8")])
+def test_a_variant_that_is_left_out_leaves_it_to_the_others(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variants: tuple[str, ...]
+) -> None:
+    strict = replace(TINY_TOLERANCES["q4"], logit_difference=0.0)
+    monkeypatch.setitem(onnxrank.proof.tolerances.TOLERANCES, "q4", strict)
+    left_out: list[str] = []
+    manifest = export(
+        locate(str(tiny_checkpoint)), tmp_path / "a", family="qwen3-reranker", options=Options(variants=variants),
+        force=False, progress=progress, left_out=lambda name, reason: left_out.append(name),
+    )  # fmt: skip
+    assert left_out == ["q4"] and list(manifest.variants) == ["int8"]
+    artifact = open_artifact(tmp_path / "a")
+    artifact.fetch(*manifest.files)
+    assert {path.name for path in (tmp_path / "a" / "onnx").iterdir()} == {
+        Path(file).name for file in manifest.variants["int8"].files
+    }
+
+
 def test_full_vocabulary_graphs_have_none(tiny_checkpoint: Path, tmp_path: Path) -> None:
     manifest = exported(tiny_checkpoint, tmp_path / "a", Options(variants=("int8",), head="lm"))
     assert manifest.variants["int8"].past is None and FILE not in manifest.files
