@@ -1,4 +1,4 @@
-"""Small tokenizers of the kinds that encoders use, trained on the golden texts."""
+"""Small tokenizers of the kinds that encoders use, trained on a few texts."""
 
 import json
 import math
@@ -8,10 +8,42 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from onnxrank.export.proof.golden_pairs import ANSWER, FILE, FILLER, read_pairs
-from tests.exports import FEW
+from onnxrank.export.proof.golden_pairs import FILLER
 
-TEXTS = [*dict.fromkeys(text for pair in read_pairs(FILE, FEW) for text in (pair.query, pair.document)), FILLER, ANSWER]
+PAIRS = {
+    "What is the capital of China?": (
+        "The capital of China is Beijing.",
+        "Shanghai is the largest city of China and a global centre of finance and shipping.",
+        "Beijing",
+        "",
+    ),
+    "Explain gravity": (
+        "Gravity is a force that attracts two bodies towards each other. It gives weight to physical objects and is "
+        "responsible for the movement of planets around the sun.",
+        "Bread is baked from flour, water, salt and yeast.",
+        "gravity gravity gravity",
+    ),
+    "Wie wird Käse hergestellt?": (
+        "Käse entsteht, wenn Milch mit Lab oder Säure gerinnt; der Bruch wird geschnitten, gepresst und gereift.",
+        "Der Rhein entspringt in den Alpen und mündet in die Nordsee.",
+    ),
+    "光合作用是什么？": (
+        "光合作用是植物利用光能将二氧化碳和水转化为有机物并释放氧气的过程。",
+        "北京是中华人民共和国的首都。",
+        "\u00e9\u0301 \u200d\u2028 naïve \U0001f331\U0001f9ea",
+    ),
+    "как работает двигатель внутреннего сгорания": (
+        "Смесь топлива и воздуха сжимается и воспламеняется в цилиндре, а поршень передаёт силу на коленчатый вал.",
+        "La tour Eiffel se trouve à Paris.",
+    ),
+    "def parse_date(text: str) -> datetime": (
+        "```python\nfrom datetime import datetime\n\ndef parse_date(text):\n    "
+        'return datetime.strptime(text, "%Y-%m-%d")\n```',
+        "  \n\ttabs, newlines and    runs of spaces \n\n",
+    ),
+    "ما هي عاصمة مصر؟": ("القاهرة هي عاصمة جمهورية مصر العربية وأكبر مدنها.",),
+}
+TEXTS = [*PAIRS, *(text for texts in PAIRS.values() for text in texts), FILLER]
 
 
 def wordpiece() -> Tokenizer:

@@ -39,9 +39,8 @@ def golden_pairs(tokenizer: Tokenizer, folder: Path, *, max_length: int, proof_l
         _pair(QUERY, FILLER * (length // per_filler) + ANSWER, BEHIND_FILLER)
         for length in sorted({proof_length // 4, proof_length})
     ]
-    overlong = FILLER * (max_length // per_filler + 2)
-    pairs.append(_pair(QUERY, overlong, 0, scored=max_length <= proof_length))
-    return [*pairs, *read_pairs(FILE), *_evaluation_pairs(folder / EVALUATION)]
+    overlong = _pair(QUERY, FILLER * (max_length // per_filler + 2), 0, scored=max_length <= proof_length)
+    return [*pairs, *read_pairs(FILE), overlong, *_evaluation_pairs(folder / EVALUATION)]
 
 
 def read_pairs(path: Path, queries: int | None = None) -> list[GoldenPair]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from onnxrank import Reranker
 from onnxrank.artifact.manifest import read_manifest
@@ -34,8 +34,8 @@ def merging() -> Tokenizer:
     trainer = trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator([*tiny_tokenizers.TEXTS, *texts], trainer)
     tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    # The answers have to be tokens.
-    tokenizer.add_tokens(["yes", "no"])
+    # The answers have to be tokens, but not inside other words.
+    tokenizer.add_tokens([AddedToken(answer, single_word=True) for answer in ("yes", "no")])
     return tokenizer
 
 
