@@ -103,7 +103,7 @@ def test_a_query_of_one_document_is_left_out() -> None:
 
 def test_a_tie_in_the_reference_has_no_order() -> None:
     # The same text twice: PyTorch's scores differ in the last bit.
-    expected, found = [np.float32([3, 1, 1.000001])], [np.float32([3, 1.000001, 1])]
+    expected, found = [numbers(3, 1, 1.000001)], [numbers(3, 1.000001, 1)]
     assert means(fidelity(expected, found)) == pytest.approx(PERFECT, abs=1e-5)
     assert means(fidelity(expected, found, tie=0))["kendall_tau"] == pytest.approx(1 / 3)
     assert rank_biased_overlap(numbers(1, 1, 3), numbers(1, 2, 3)) == pytest.approx(1)
