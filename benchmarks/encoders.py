@@ -24,15 +24,10 @@ from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import Options
 from onnxrank.progress import progress
-from onnxrank.proof.tolerances import TOLERANCES, Tolerance
 from onnxrank.reranker import Reranker
 
 TIMED = ("int8", "fp32")
 TOKENS = (128, 512)
-UNTRAINED = Tolerance(
-    logit_difference=float("inf"), batch_effect=float("inf"), relative=True, kendall_tau=-1.0, top1_agreement=0.0,
-    reason="random weights score all texts nearly alike, so few levels cannot keep their order; parity is printed",
-)  # fmt: skip
 
 
 class Model(StrEnum):
@@ -57,8 +52,8 @@ def main(
     """Export and print the measurements as JSON; the proof runs as in `export-model`."""
     full_size = checkpoint(model.value)
     out = out or Path(f"build/{model.value}-artifact")
-    options = Options(variants=variants or ("fp32", "int8", "q4"))
-    TOLERANCES.update(dict.fromkeys(("int8", "q4", "q4f16"), UNTRAINED))
+    # Random weights score all texts nearly alike, so few levels cannot keep their order; parity is printed.
+    options = Options(variants=variants or ("fp32", "int8", "q4"), accept_loss=True)
     start = time.monotonic()
     manifest = export(
         locate(str(full_size.folder)), out, family=full_size.family, options=options, force=True, progress=progress

@@ -31,8 +31,8 @@ def main(
     write_checkpoint(checkpoint)
     start = time.monotonic()
     manifest = export(
-        locate(str(checkpoint)), out, family="qwen3-reranker", options=Options(variants=variants), force=True,
-        progress=progress,
+        locate(str(checkpoint)), out, family="qwen3-reranker", options=Options(variants=variants, accept_loss=True),
+        force=True, progress=progress,
     )  # fmt: skip
     seconds = time.monotonic() - start
     texts = sum(f.bytes for name, f in manifest.files.items() if not name.startswith("onnx/"))

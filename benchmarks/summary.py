@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.engines import ENGINES, ORACLE, OURS
 from benchmarks.rounds import Answer
-from onnxrank.proof.parity import kendall_tau
+from onnxrank.quality.fidelity import kendall_tau
 
 # Multiply-adds of the body per token: the weights of all layers.
 GIGA_OPERATIONS_PER_TOKEN = 2 * 0.4404

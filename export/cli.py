@@ -18,7 +18,7 @@ from onnxrank.export.exporter import export
 from onnxrank.export.families import FAMILIES
 from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.progress import progress as progress_bar
-from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
+from onnxrank.proof.parity import PARITY_COLUMNS, accepted_losses, parity_rows
 from onnxrank.quantize.methods import METHODS
 
 T = TypeVar("T")
@@ -91,8 +91,15 @@ def export_model(
     keep_passing: Annotated[
         bool,
         typer.Option(
-            help="If a variant does not score like PyTorch, write the others: each failure is a warning on standard "
-            "error, and the exit code is 0 unless all fail."
+            help="If a variant does not score like PyTorch, or loses too much, write the others: each failure is a "
+            "warning on standard error, and the exit code is 0 unless all fail."
+        ),
+    ] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            help="Write variants that lose more of PyTorch's ranking than they should; the manifest and the model card "
+            "say so. What does not score like PyTorch at all is still refused."
         ),
     ] = False,
     force: Annotated[bool, typer.Option(help="Replace an existing artifact.")] = False,
@@ -143,6 +150,7 @@ def export_model(
             variants=variants,
             head=head,
             proof_length=proof_length,
+            accept_loss=accept_loss,
             block_size=block_size,
             method=method,
             embedding_bits=embedding_bits,
@@ -167,6 +175,8 @@ def export_model(
         return
     rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v)]
     show_table(f"{manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
+    for sentence in accepted_losses(manifest):
+        warn(f"warning: {sentence}")
     size = sum(entry.bytes for entry in manifest.files.values())
     say(f"wrote {folder} ({size / 1e6:,.1f} MB): {', '.join(manifest.variants)}")
 

@@ -12,12 +12,23 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from onnxrank.artifact.golden import Golden, write_golden
-from onnxrank.artifact.manifest import FORMAT, MANIFEST, FileEntry, Manifest, Source, read_manifest, write_manifest
+from onnxrank.artifact.manifest import (
+    FORMAT,
+    MANIFEST,
+    FileEntry,
+    Manifest,
+    Source,
+    Variant,
+    read_manifest,
+    write_manifest,
+)
 from onnxrank.artifact.opening import TOKENIZER, Artifact, sha256
+from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.engine.device import onnxruntime
-from onnxrank.errors import InputError, ParityError
+from onnxrank.errors import InputError, LossError, ParityError
 from onnxrank.export.artifact.card import write_card
 from onnxrank.export.artifact.device_check import write_device_check
+from onnxrank.export.artifact.fixed_past import fixed_token_ids, write_past
 from onnxrank.export.artifact.staging import staged_artifact
 from onnxrank.export.artifact.transformers_js import write_config
 from onnxrank.export.artifact.variant_files import write_variant
@@ -33,7 +44,7 @@ from onnxrank.export.proof.golden_pairs import EVALUATION, golden_pairs
 from onnxrank.export.proof.oracle import record
 from onnxrank.export.proof.remedies import remedy
 from onnxrank.export.proof.token_ids import with_fitting_prompt
-from onnxrank.proof.verification import check_gates, runs_of, verify_variant
+from onnxrank.proof.verification import Verification, check_gates, excess_loss, steps, verify_variant
 
 # progress(label, total) returns a function that reports how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -176,21 +187,25 @@ def empty_manifest(job: Job) -> Manifest:
 def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progress: Progress) -> Artifact:
     """Build, save, verify and evaluate one variant; return the artifact with it.
 
-    Raises ParityError, after deleting its files, if it does not score like PyTorch.
+    Raises ParityError, after deleting its files, if it does not score like PyTorch, and LossError if it loses more than
+    it may and the options do not accept that.
     """
     with progress(f"writing {name}", 1) as done:
         variant = write_variant(artifact.folder, name, job.plan.graphs, job.options, job.vocabulary)
+        if variant.prefix and PRECISIONS[name].weight_bits < 32:
+            variant = with_past(job, artifact, variant)
         done(1)
     artifact = with_files(artifact)
-    with progress(f"proving {name}", len(golden.scored) * runs_of(variant)) as done:
+    with progress(f"proving {name}", steps(variant, golden)) as done:
         verification = verify_variant(artifact, variant, golden, done=done)
     try:
-        check_gates(name, verification)
-    except ParityError as error:
-        for file in variant.files:
+        loses = judge(name, verification, job.options)
+    except ParityError:
+        others = {file for other in artifact.manifest.variants.values() for file in other.files}
+        for file in set(variant.files) - others:
             (artifact.folder / file).unlink()
-        raise ParityError(f"{str(error).removesuffix('.')}; {remedy(name, job.options)}") from error
-    variant = verification.recorded(variant)
+        raise
+    variant = verification.recorded(variant, accepted_loss=loses)
 
     def added() -> Artifact:
         variants = {**artifact.manifest.variants, name: variant}
@@ -201,6 +216,30 @@ def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progres
         evaluation = evaluate_labels(added(), name, job.source.folder / EVALUATION)
         variant = replace(variant, evaluation=evaluation)
     return added()
+
+
+def with_past(job: Job, artifact: Artifact, variant: Variant) -> Variant:
+    """Return the variant with the float32 keys and values of the prompt's fixed part, which all variants share."""
+    shape, token_ids = artifact.manifest.scoring.kv_cache, fixed_token_ids(artifact)
+    if not token_ids:
+        return variant
+    past = next((other.past for other in artifact.manifest.variants.values() if other.past), None)
+    if past is None:
+        assert job.plan.graphs.prefix and shape
+        past = write_past(artifact.folder, job.plan.graphs.prefix, shape, token_ids, job.vocabulary)
+    return replace(variant, past=past, files=(*variant.files, past.file)) if past else variant
+
+
+def judge(name: str, verification: Verification, options: Options) -> bool:
+    """Return whether a variant loses more than it should, which the options then accept; see `add_variant`."""
+    try:
+        check_gates(name, verification)
+    except ParityError as error:
+        raise ParityError(f"{str(error).removesuffix('.')}; {remedy(name, options, lossy=False)}") from error
+    loss = excess_loss(name, verification)
+    if loss and not options.accept_loss:
+        raise LossError(f"{loss}; {remedy(name, options, lossy=True)}")
+    return loss is not None
 
 
 def finish(job: Job, artifact: Artifact) -> None:

@@ -46,13 +46,15 @@ class FamilyOptions:
 class Options:
     """What to export. head: "score" for a graph whose output is the score, "lm" for the full vocabulary with KV cache.
 
-    proof_length: tokens of the longest text that the proof scores. block_size, method, embedding_bits: for q4.
+    proof_length: tokens of the longest text that the proof scores. accept_loss: whether a variant is written that loses
+    more of PyTorch's ranking than it should. block_size, method, embedding_bits: for q4.
     scripts: Unicode's names of the scripts whose tokens are kept; empty means all.
     """
 
     variants: Sequence[str] = ("q4",)
     head: str = "score"
     proof_length: int = 512
+    accept_loss: bool = False
     block_size: int = 32
     method: str = "rtn"
     embedding_bits: int = 8

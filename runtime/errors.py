@@ -8,6 +8,7 @@
     ├── UnsupportedError   a sound checkpoint that needs something not implemented
     ├── OutputError        a place that cannot be written to
     ├── ParityError        an export that does not score like PyTorch
+    │   └── LossError      one that does, with a larger loss than its variant may have
     └── BackendError       ONNX Runtime, the requested execution provider, or another package is missing
 
 A message gives the value, the place and the remedy in one sentence. Any other exception is a bug.
@@ -54,6 +55,10 @@ class OutputError(RerankError):
 
 class ParityError(RerankError):
     """An export does not score like PyTorch."""
+
+
+class LossError(ParityError):
+    """A variant loses more of PyTorch's ranking than it may; the user may accept that."""
 
 
 class BackendError(RerankError):

@@ -15,7 +15,7 @@ from onnxrank.export.options import Options
 from onnxrank.export.proof import oracle
 from onnxrank.export.proof.oracle import ask
 from onnxrank.progress import progress
-from tests.exports import score_here
+from tests.exports import few_golden_pairs, score_here
 from tests.stand_in_hub import StandInHub
 from tests.tiny import write_tiny
 
@@ -49,6 +49,13 @@ def oracle_at_hand() -> Iterator[None]:
     """Run PyTorch in the tests' own process; commands that tests start still use a separate one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle, "ask", score_here)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_proofs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prove exports on few golden pairs; commands that tests start still use all."""
+    with few_golden_pairs(tmp_path_factory.mktemp("golden")):
         yield
 
 

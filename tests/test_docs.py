@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 import onnxrank
 from onnxrank.cli.app import app as onnxrank_app
 from onnxrank.export.cli import app as export_app
-from onnxrank.proof.tolerances import TOLERANCES
+from onnxrank.proof.parity import PARITY_COLUMNS
+from onnxrank.proof.tolerances import EXACT, GAIN, OUTLIER, SHOWING, TOLERANCES
+from onnxrank.proof.verification import SAMPLE
 from tests.exports import export_tiny, write_checkpoint
 from tests.markdown import PAGES, ROOT, anchor, blocks, headings, links, shell_lines, tables, tokens_of
-from tests.tiny_families import TINY, TINY_TOLERANCES
+from tests.tiny_families import TINY
 
 APPS = {"onnxrank": onnxrank_app, "export-model": export_app}
 # Lines that install packages, download a model, or serve until they are stopped. tests/test_readme.py exports the demo.
@@ -62,8 +64,6 @@ FILES = {
     "queries.jsonl": json.dumps({"query": "convert a pdf", "relevant": "pdf-to-markdown"}) + "\n",
 }
 DOCUMENTS = {name: ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")} | PAGES
-# Before the fixture widens them.
-PRODUCTS = dict(TOLERANCES)
 CODE = [(name, i, block) for name, path in PAGES.items() for i, block in enumerate(blocks(path, "python"))]
 LINES = [(name, line) for name, path in PAGES.items() for line in shell_lines(path)]
 
@@ -74,8 +74,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name, content in FILES.items():
         (folder / name).write_text(content)
     with pytest.MonkeyPatch.context() as patch:
-        for variant, tolerance in TINY_TOLERANCES.items():
-            patch.setitem(TOLERANCES, variant, tolerance)
         patch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", folder / "assets")
         for alias, name in STAND_INS.items():
             checkpoint = write_checkpoint(folder / "checkpoints" / alias, TINY[name].write)
@@ -187,13 +185,25 @@ def test_the_variants_table_is_complete() -> None:
 
 def test_the_tolerances_are_those_of_the_proof() -> None:
     (tolerances, *_) = tables(PAGES["docs/fidelity.md"])
-    for row, (name, tolerance) in zip(tolerances[2:], PRODUCTS.items(), strict=True):
-        unit = " deviations" if tolerance.relative else ""
-        limits = [f"{tolerance.logit_difference:.4f}", f"{tolerance.batch_effect:.4f}"]
-        if tolerance.relative:
-            limits = [str(tolerance.logit_difference), str(tolerance.batch_effect)]
-        ranking = [str(tolerance.kendall_tau), str(tolerance.top1_agreement)]
-        assert row == [f"`{name}`", *(limit + unit for limit in limits), *ranking]
+    for row, (name, tolerance) in zip(tolerances[2:], TOLERANCES.items(), strict=True):
+        exact = tolerance.logit_difference is not None
+        limits = [tolerance.logit_difference, tolerance.batch_effect]
+        first, effect = (
+            "-" if limit is None else f"{limit:.4f}" if exact else f"{limit} deviations" for limit in limits
+        )
+        noise = "-" if tolerance.noise is None else str(tolerance.noise)
+        assert row == [f"`{name}`", first, effect, noise, tolerance.reason]
+    text = " ".join(PAGES["docs/fidelity.md"].read_text().split())
+    low, high = GAIN
+    assert f"stay between {low:.2f} and {high:.0f} times PyTorch's" in text
+    assert f"more than {OUTLIER:.0f} times the root mean square of all, and at least {SHOWING} deviations" in text
+    assert f"closer than {EXACT:.4f}" in text and f"The first {SAMPLE} are" in text
+
+
+def test_the_page_names_every_column_of_the_parity_table() -> None:
+    _, columns, *_ = tables(PAGES["docs/fidelity.md"])
+    # A table's cell in Markdown cannot hold the bars of an absolute value.
+    assert [row[0] for row in columns[2:]] == [name.replace("|", "") for name in PARITY_COLUMNS[2:]]
 
 
 def test_every_argument_of_crossencoder_is_on_the_page() -> None:

@@ -20,7 +20,6 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-import onnxrank.proof.tolerances
 from onnxrank import Embedder, LateInteraction, Reranker
 from onnxrank.artifact.golden import read_golden
 from onnxrank.artifact.manifest import Manifest, read_manifest, write_manifest
@@ -39,7 +38,7 @@ from onnxrank.export.options import Options
 from onnxrank.export.proof.oracle import reference_of
 from onnxrank.progress import progress
 from tests.scoring import padded_logits, padded_vectors
-from tests.tiny_families import TINY, TINY_TOLERANCES, Tiny
+from tests.tiny_families import TINY, Tiny
 from tests.wasm_ops import ON_WASM
 
 # Lengths around one, two and eight windows of a sliding layer; the last row of a batch is a third as long.
@@ -75,13 +74,11 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     parallel = "PYTEST_XDIST_WORKER" in os.environ
     shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.mktemp("families")
     place = shared / name.replace(" ", "-").replace(",", "")
-    with FileLock(f"{place}.lock"), pytest.MonkeyPatch.context() as patch:
-        for variant, tolerance in TINY_TOLERANCES.items():
-            patch.setitem(onnxrank.proof.tolerances.TOLERANCES, variant, tolerance)
+    with FileLock(f"{place}.lock"):
         if not (place / "artifact").exists():
             (place / "checkpoint").mkdir(parents=True, exist_ok=True)
             tiny.write(place / "checkpoint")
-            options = Options(variants=tuple(PRECISIONS), family=tiny.options)
+            options = Options(variants=tuple(PRECISIONS), accept_loss=True, family=tiny.options)
             source = locate(str(place / "checkpoint"))
             export(source, place / "artifact", family=tiny.family, options=options, force=False, progress=progress)
     return Exported(name, tiny, place / "checkpoint", place / "artifact")
@@ -243,8 +240,8 @@ def test_scorers_on_other_devices_have_something_to_compare_with(exported: Expor
         return
     check = json.loads(path.read_text())
     lengths = [len(pair["token_ids"]) for pair in check["pairs"]]
-    # A long prompt makes the shortest pair longer than 32 tokens.
-    assert len(lengths) in (2, 3) and lengths[-2] > 32 and lengths[-1] > 128
+    # A long prompt makes the shortest pair longer than 32 tokens, or than 128 where the tokenizer has few pieces.
+    assert len(lengths) in (1, 2, 3) and lengths[-1] > 128 and (len(lengths) == 1 or lengths[-2] > 32)
     assert set(check["padded"]) == set(PRECISIONS)
     golden = {(pair.query, pair.document): pair.logits for pair in read_golden(exported.folder).scored}
     for row, pair in zip(check["padded"]["fp32"], check["pairs"], strict=True):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from onnxrank.export.proof.golden_pairs import FILLER, PAIRS
+from onnxrank.export.proof.golden_pairs import ANSWER, FILE, FILLER, read_pairs
+from tests.exports import FEW
 
-TEXTS = [*PAIRS, *(text for texts in PAIRS.values() for text in texts), FILLER]
+TEXTS = [*dict.fromkeys(text for pair in read_pairs(FILE, FEW) for text in (pair.query, pair.document)), FILLER, ANSWER]
 
 
 def wordpiece() -> Tokenizer:

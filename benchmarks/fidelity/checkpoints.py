@@ -25,7 +25,7 @@ DECODER_TOKENS, ENCODER_TOKENS = 128, 160
 def decoder(folder: Path) -> None:
     """SmolLM2-135M as Llama, all 30 layers."""
     model, tokenizer = decoders.llama()
-    train(model, decoder_score(model, tokenizer.backend_tokenizer), steps=420, rate=5e-5)
+    train(model, decoder_score(model, tokenizer.backend_tokenizer), steps=200, rate=6e-5)
     decoders.save(model, tokenizer, folder)
 
 
@@ -39,7 +39,7 @@ def qwen3(folder: Path) -> None:
         if len(decoders.prompt(backend, pair.query, pair.document, tokens=128)) == 128
     ]
     model = decoders.qwen3(whole, torch.tensor(texts[:32]))
-    train(model, decoder_score(model, backend), steps=420, rate=1e-4)
+    train(model, decoder_score(model, backend), steps=240, rate=1e-4)
     decoders.save(model, tokenizer, folder)
 
 
@@ -48,7 +48,7 @@ def encoder(folder: Path) -> None:
     source = minilm()
     model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1)
     tokenizer = AutoTokenizer.from_pretrained(source)
-    train(model, _encoder_score(model, tokenizer), steps=800, rate=1e-4)
+    train(model, _encoder_score(model, tokenizer), steps=600, rate=1e-4)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -18,7 +18,7 @@ def write_config(config: Mapping[str, Any], variants: Mapping[str, Variant], fol
         "dtype": PRECISIONS[next(iter(variants))].dtype,
         "device_config": {device: {"dtype": PRECISIONS[preferred(device, variants)].dtype} for device in PREFERRED},
         "use_external_data_format": {
-            PurePosixPath(variant.padded).name: sum(not file.endswith(".onnx") for file in variant.files)
+            PurePosixPath(variant.padded).name: sum(file.startswith(f"{variant.padded}_data") for file in variant.files)
             for variant in variants.values()
         },
         # Only releases before 4.2 read it; later ones read the graph's inputs.

@@ -70,6 +70,7 @@ def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, voc
         padded=padded,
         prefix=prefix,
         requantize=requantize,
+        past=None,
         exits=exits,
         files=tuple(files),
         settings=settings,
@@ -77,5 +78,6 @@ def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, voc
         parity={},
         batch_effect=0.0,
         graph_difference=0.0,
+        accepted_loss=False,
         evaluation=None,
     )

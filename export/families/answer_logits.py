@@ -1,6 +1,7 @@
 """Shared by families whose score is the logit of an answer after the prompt: "yes" minus "no", "1" minus "0"."""
 
 from collections.abc import Callable
+from typing import Any
 
 from onnxrank.artifact.manifest import Activation, Prompt, VocabularyReadout
 from onnxrank.export.architectures import decoder
@@ -39,12 +40,12 @@ def answer_plan(
     return Plan(scoring=recipe, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
 
 
-def answer_reference(torch: Torch, true: int, false: int | None) -> Callable[[list[int], list[int]], list[float]]:
+def answer_reference(torch: Torch, true: int, false: int | None) -> Callable[[list[int], list[int]], Any]:
     """Return a function that computes this score with transformers' causal language model."""
     model = torch.load("AutoModelForCausalLM")
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         logits = model(input_ids=torch.torch.tensor([ids]), logits_to_keep=1).logits[0, -1].float()
-        return [float(logits[true] - (0 if false is None else logits[false]))]
+        return logits[true] - (0 if false is None else logits[false])
 
     return score

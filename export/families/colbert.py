@@ -117,13 +117,13 @@ def reference(torch: Torch) -> Reference:
             x = layer(x)
         return torch.torch.nn.functional.normalize(x, dim=-1)
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         seen = len(query_ids)
         if late.expansion and not late.expansion.attend:
             seen = len(query_ids) - _trailing(query_ids, late.expansion.token_id)
         kept = [i for i, id_ in enumerate(ids) if id_ not in late.skip_token_ids]
         similarities = vectors(query_ids, seen) @ vectors(ids, len(ids))[kept].T
-        return [float(similarities.max(dim=1).values.sum())]
+        return similarities.max(dim=1).values.sum()
 
     return Reference(encode=lambda q, d: (tokens(q, "query"), tokens(d, "document")), score=score)
 

@@ -86,13 +86,13 @@ def reference(torch: Torch) -> Reference:
         ids: list[int] = torch.tokenizer([[query, document]], **limits)["input_ids"][0]
         return [], ids
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         feeds: dict[str, Any] = {"input_ids": torch.torch.tensor([ids])}
         if typed:
             feeds["token_type_ids"] = torch.torch.tensor([_types(torch, ids)])
         output = model(**feeds)
         logits = (read(output.last_hidden_state.float()) if read else output.logits)[0]
-        return [float(logits[relevant] if other is None else logits[relevant] - logits[other])]
+        return logits[relevant] if other is None else logits[relevant] - logits[other]
 
     return Reference(encode=encode, score=score)
 

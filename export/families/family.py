@@ -67,11 +67,12 @@ class Reference:
     """A family's reference code on one checkpoint.
 
     encode(query, document) returns the token ids of the query (empty for models that read pairs) and of the prompt or
-    document. score(query_ids, ids) returns the logits: one, or all exits (deepest first) by widths (widest first).
+    document. score(query_ids, ids) returns the logits, a tensor: one, or all exits (deepest first) by widths (widest
+    first), [exits x widths].
     """
 
     encode: Callable[[str, str], tuple[list[int], list[int]]]
-    score: Callable[[list[int], list[int]], list[float]]
+    score: Callable[[list[int], list[int]], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

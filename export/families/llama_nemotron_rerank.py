@@ -7,6 +7,7 @@ its model card. A pair is encoded as one text and cut at its end. The logit is d
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -63,11 +64,11 @@ def reference(torch: Torch) -> Reference:
         ids: list[int] = torch.tokenizer(text, truncation=True, max_length=torch.scoring.max_length)["input_ids"]
         return [], ids
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         # The additive mask: zeros instead of the causal mask.
         mask = torch.torch.zeros(1, 1, len(ids), len(ids))
         hidden = model(input_ids=torch.torch.tensor([ids]), attention_mask=mask).last_hidden_state[0].float()
-        return [float(hidden.mean(0) @ weight) / _temperature(torch.checkpoint)]
+        return hidden.mean(0) @ weight / _temperature(torch.checkpoint)
 
     return Reference(encode=encode, score=score)
 

@@ -97,9 +97,9 @@ def reference(torch: Torch) -> Reference:
         room = torch.scoring.max_length - len(suffix)
         return [], [*tokens(before.replace("{query}", query) + document)[:room], *suffix]
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         hidden = model(input_ids=torch.torch.tensor([ids])).last_hidden_state[0, -1]
-        return [float(hidden @ head) + shift]
+        return hidden @ head + shift
 
     return Reference(encode=encode, score=score)
 

@@ -81,14 +81,14 @@ def reference(torch: Torch) -> Reference:
         ids: list[int] = torch.tokenizer([[query, document]], **limits)["input_ids"][0]
         return [], ids
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         model(input_ids=torch.torch.tensor([ids]))
         found = []
         for exit_ in layers:
             state = states[exit_].float()
             pooled = (model.final_norm(state) if _normed(torch.checkpoint, exit_) else state)[0, 0]
             found += [_reference_head(torch, heads, f"{exit_}.{dim}", pooled[:dim]) for dim in dims]
-        return found
+        return torch.torch.cat(found)
 
     return Reference(encode=encode, score=score)
 
@@ -98,12 +98,12 @@ def _keep(states: dict[int, Any], index: int, module: Any, inputs: Any, output: 
     states[index] = output[0] if isinstance(output, tuple) else output
 
 
-def _reference_head(torch: Torch, heads: Checkpoint, name: str, pooled: Any) -> float:
+def _reference_head(torch: Torch, heads: Checkpoint, name: str, pooled: Any) -> Any:
     linear = torch.torch.nn.functional.linear
     first, first_bias, last, last_bias = (
         torch.tensor(heads, f"{name}.{part}") for part in ("0.weight", "0.bias", "3.weight", "3.bias")
     )
-    return float(linear(torch.torch.nn.functional.gelu(linear(pooled, first, first_bias)), last, last_bias))
+    return linear(torch.torch.nn.functional.gelu(linear(pooled, first, first_bias)), last, last_bias)
 
 
 def _head(

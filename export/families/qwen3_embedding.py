@@ -1,6 +1,7 @@
 """Qwen3-Embedding: the L2-normalised hidden state of the last token, for retrieval before reranking."""
 
 import re
+from typing import Any
 
 import onnx_ir as ir
 from tokenizers import Tokenizer
@@ -77,12 +78,12 @@ def reference(torch: Torch) -> Reference:
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
         return tokens(query_template, query), tokens(document_template, document)
 
-    def embed(ids: list[int]) -> object:
+    def embed(ids: list[int]) -> Any:
         hidden = model(input_ids=torch.torch.tensor([ids])).last_hidden_state[0, -1].float()
         return torch.torch.nn.functional.normalize(hidden, dim=-1)
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
-        return [float(embed(query_ids) @ embed(ids))]  # type: ignore[operator]  # tensors
+    def score(query_ids: list[int], ids: list[int]) -> Any:
+        return embed(query_ids) @ embed(ids)
 
     return Reference(encode=encode, score=score)
 

@@ -88,9 +88,9 @@ def reference(torch: Torch) -> Reference:
     model = torch.load("AutoModelForSequenceClassification")
     relevant, other = scored_labels(torch.checkpoint)
 
-    def score(query_ids: list[int], ids: list[int]) -> list[float]:
+    def score(query_ids: list[int], ids: list[int]) -> Any:
         logits = model(input_ids=torch.torch.tensor([ids])).logits[0].float()
-        return [float(logits[relevant] if other is None else logits[relevant] - logits[other])]
+        return logits[relevant] if other is None else logits[relevant] - logits[other]
 
     return Reference(encode=encode, score=score)
 

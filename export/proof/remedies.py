@@ -1,4 +1,4 @@
-"""What to do if a variant does not score like PyTorch."""
+"""What to do if a variant does not score like PyTorch, or loses too much."""
 
 from onnxrank.export.options import Options
 from onnxrank.quantize.methods import METHODS
@@ -7,8 +7,8 @@ MORE_PRECISE = {"fp16": "--fp32", "int8": "--fp16 or --fp32", "q4": "--int8 or -
 SMALLEST_BLOCK = 16
 
 
-def remedy(variant: str, options: Options) -> str:
-    """Return what a sentence about a variant ends with."""
+def remedy(variant: str, options: Options, *, lossy: bool) -> str:
+    """Return what a sentence about a variant ends with. lossy: whether it only loses more than it should."""
     if variant not in MORE_PRECISE:
         return "float32 should, so please report it with the checkpoint's name."
     ways = [f"a more precise variant ({MORE_PRECISE[variant]})"]
@@ -20,4 +20,6 @@ def remedy(variant: str, options: Options) -> str:
             ways.append("--embedding-bits 8")
     if len(options.variants) > 1:
         ways.append("--keep-passing to write the others")
+    if lossy:
+        ways.append("--accept-loss to write it as it is")
     return f"try {', '.join(ways[:-1])}{' or ' if len(ways) > 1 else ''}{ways[-1]}."

@@ -16,6 +16,7 @@ class GoldenPair:
 
     token_ids: of the prompt, or of the document if the model embeds queries (query_token_ids) and documents separately.
     logits: one number, or one for each exit (deepest first) and width (widest first) of a matryoshka model.
+    relevance: the document's grade, 0 if it does not answer the query; None if nobody graded it.
     """
 
     query: str
@@ -23,6 +24,7 @@ class GoldenPair:
     query_token_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     logits: tuple[float, ...] | None
+    relevance: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,14 +141,48 @@ class KeyValueCache:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean over queries and the bootstrap interval around it, at 95 % confidence."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far a graph's scores differ from PyTorch's over the golden pairs."""
+    """How far a graph's scores differ from PyTorch's over the golden pairs, and what that does to each query's ranking.
+
+    noise: root mean square of the differences within a query, over that of PyTorch's own scores. gain: what a
+    difference of two of PyTorch's scores becomes on average; 1 if the scale is kept. outlier: the largest difference
+    within a query, over the root mean square of all. kendall_tau, top1_agreement: means over queries. flips: of all
+    differences between two documents' scores, the share by which documents changed places. ndcg_points: nDCG@10 minus
+    that of PyTorch's scores, times 100; None if no pair has a label. Queries of one document count only in the two
+    largest differences.
+    """
 
     pairs: int
     max_logit_difference: float
     max_score_difference: float
+    noise: Interval
+    gain: Interval
+    outlier: float
     kendall_tau: float
     top1_agreement: float
+    flips: float
+    ndcg_points: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPast:
+    """The float32 graph's keys and values of the tokens that every prompt with the default instruction starts with.
+
+    file: float16, little-endian, `[layers, 2, heads, tokens, head_dim]`: of each layer the keys, rotated, then the
+    values.
+    """
+
+    file: str
+    token_ids: tuple[TokenId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +192,16 @@ class Variant:
     padded: the graph for padded rows; for a matryoshka model, its deepest exit. exits: the graphs of the other exits by
     layer count. prefix: the graph for documents behind a cached prefix; None for encoders and for precisions that
     CPUs do not run. requantize: the graph that computes the prefix graph's int8 weights from 4-bit ones; None if the
-    prefix graph has its weights in files. batch_effect: the most that a golden pair's neighbours move its logit in one
-    graph. graph_difference: the most that its logit differs between the padded and the prefix graph.
+    prefix graph has its weights in files. past: what the prefix graph takes instead of its own, less exact keys and
+    values; None if it computes them all. parity: by graph. batch_effect: the most that neighbours or the side of the
+    padding move a golden pair's logit in one graph. graph_difference: the most that a logit differs between the padded
+    and the prefix graph. accepted_loss: whether it loses more than the proof allows, and the user accepted that.
     """
 
     padded: str
     prefix: str | None
     requantize: str | None
+    past: StoredPast | None
     exits: dict[str, str]
     files: tuple[str, ...]
     settings: dict[str, str | int | bool]
@@ -172,6 +209,7 @@ class Variant:
     parity: dict[str, Parity]
     batch_effect: float
     graph_difference: float
+    accepted_loss: bool
     evaluation: dict[str, float] | None
 
     @property
@@ -298,7 +336,8 @@ def _check_variant(label: str, variant: Variant, manifest: Manifest, path: Path)
         raise ArtifactError(
             f"{path}: variant {label!r} has a prefix graph, and `scoring` no kv_cache; export the artifact again."
         )
-    if unlisted := sorted({*variant.graphs, *variant.files} - set(manifest.files)):
+    named = {*variant.graphs, *variant.files, *([variant.past.file] if variant.past else [])}
+    if unlisted := sorted(named - set(manifest.files)):
         raise ArtifactError(
             f"{path}: variant {label!r} names {unlisted[0]!r:.200}, which `files` does not list; "
             "export the artifact again."

@@ -5,7 +5,7 @@ from onnxrank.artifact.opening import open_artifact
 from onnxrank.artifact.schema import write
 from onnxrank.cli.console import say, show_json, show_table
 from onnxrank.cli.options import ArtifactArgument, JsonOption, RevisionOption
-from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
+from onnxrank.proof.parity import PARITY_COLUMNS, accepted_losses, parity_rows
 
 
 def info(artifact: ArtifactArgument, revision: RevisionOption = None, as_json: JsonOption = False) -> None:
@@ -37,6 +37,8 @@ def info(artifact: ArtifactArgument, revision: RevisionOption = None, as_json: J
     show_table("variants", ["variant", "MB", "settings", "kept in float32"], rows)
     rows = [row for n, v in manifest.variants.items() for row in parity_rows(n, v)]
     show_table("difference from PyTorch", PARITY_COLUMNS, rows)
+    for sentence in accepted_losses(manifest):
+        say(sentence)
 
 
 def _facts(variant: Variant) -> tuple[str, str]:

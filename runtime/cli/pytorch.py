@@ -29,7 +29,9 @@ def ask_pytorch(
     with progress_bar("scoring with PyTorch", sum(map(len, wanted.values())), progress) as done:
         for instruction, texts in wanted.items():
             pairs = tuple(
-                GoldenPair(query=query, document=document, query_token_ids=(), token_ids=(), logits=(0.0,))
+                GoldenPair(
+                    query=query, document=document, query_token_ids=(), token_ids=(), logits=(0.0,), relevance=None
+                )
                 for query, document in texts
             )
             golden = repeat_oracle(

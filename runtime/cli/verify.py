@@ -16,9 +16,10 @@ from onnxrank.cli.options import (
     ThreadsOption,
     VariantsOption,
 )
+from onnxrank.errors import LossError
 from onnxrank.progress import progress as progress_bar
 from onnxrank.proof.parity import PARITY_COLUMNS, parity_rows
-from onnxrank.proof.verification import Verification, check_gates, repeat_oracle, runs_of, verify_variant
+from onnxrank.proof.verification import Verification, check_gates, excess_loss, repeat_oracle, steps, verify_variant
 
 
 def verify(
@@ -44,12 +45,16 @@ def verify(
         golden = repeat_oracle(opened.manifest, golden, against)
     results: dict[str, Verification] = {}
     for name, files in chosen.items():
-        with progress_bar(f"verifying {name}", len(golden.scored) * runs_of(files), progress) as done:
+        with progress_bar(f"verifying {name}", steps(files, golden), progress) as done:
             results[name] = verify_variant(opened, files, golden, threads=threads, done=done)
     if as_json:
         show_json({name: write(result) for name, result in results.items()})
     else:
-        rows = [row for name, r in results.items() for row in parity_rows(name, r.recorded(chosen[name]))]
+        found = {name: result.recorded(chosen[name], accepted_loss=False) for name, result in results.items()}
+        rows = [row for name, variant in found.items() for row in parity_rows(name, variant)]
         show_table(f"{opened.manifest.name}: difference from PyTorch", PARITY_COLUMNS, rows)
     for name, result in results.items():
         check_gates(name, result)
+        loss = excess_loss(name, result)
+        if loss and not chosen[name].accepted_loss:
+            raise LossError(f"{loss}; export it again with a more precise variant or with --accept-loss.")

@@ -16,6 +16,7 @@ from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.device import Device
 from onnxrank.engine.pack import Pack, PairGraph
 from onnxrank.engine.padded import PaddedGraph, PaddingSide
+from onnxrank.engine.past_file import PastFile
 from onnxrank.engine.prefix import PrefixGraph
 from onnxrank.engine.session import Session
 from onnxrank.progress import Done
@@ -56,7 +57,8 @@ class PairScorer:
             session = Session(
                 artifact.folder / variant.prefix, device, requantize=requantize, weights=artifact.identity(variant)
             )
-            self._graph = PrefixGraph(session, scoring.kv_cache)
+            stored = PastFile.of(artifact, variant.past) if variant.past else None
+            self._graph = PrefixGraph(session, scoring.kv_cache, stored)
         else:
             session = Session(artifact.folder / variant.exit(layers), device, weights=artifact.identity(variant))
             self._graph = PaddedGraph(session, scoring, pad_left=padding == "left")

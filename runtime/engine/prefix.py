@@ -1,4 +1,5 @@
-"""The prefix graph: scores documents behind a common prefix, whose keys and values are computed once and cached."""
+"""The prefix graph: scores documents behind a common prefix, whose keys and values are computed once and cached, or
+read from a file."""
 
 import threading
 from collections import OrderedDict, defaultdict
@@ -13,36 +14,40 @@ from onnxrank.artifact.manifest import KeyValueCache
 from onnxrank.engine.batching import RUN_TOKENS, padded_batches, token_budget
 from onnxrank.engine.forks import forget_in_children
 from onnxrank.engine.pack import Pack, Prefix
-from onnxrank.engine.session import Array, Runner, Session
+from onnxrank.engine.past_file import Past, PastFile, past_names
+from onnxrank.engine.session import Runner, Session
 from onnxrank.text.prompt import EncodedPair, TokenIds
 
 # From this length, in tokens, a single row uses GroupQueryAttention: on CPUs it is never slower than plain products.
 GROUPED_FROM = 1
 # Tokens of a batch on one core: smaller batches read the weights more often, larger ones leave cores idle at the end.
 PACK_TOKENS = 128
-# Total length of all cached prefixes; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
+# Total length of all computed prefixes; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
 CACHED_TOKENS = 512
 
-Past = dict[str, Array]
 Floats = NDArray[np.float32]
 
 
 class PrefixCache:
-    """Keys and values of the most recently used prefixes."""
+    """Keys and values of the most recently used prefixes, and those that a file holds."""
 
-    def __init__(self, shape: KeyValueCache) -> None:
+    def __init__(self, shape: KeyValueCache, stored: PastFile | None = None) -> None:
         self._shape = shape
+        self._stored = stored
         self._start()
         forget_in_children(self)
 
     def past(self, prefix: Prefix, runner: Runner) -> Past:
-        """Return a prefix's keys and values, computed by `runner` unless they are cached.
+        """Return a prefix's keys and values, computed by `runner` unless they are cached or a file holds them.
 
-        If several callers need the same prefix, one computes it and the others wait for the result.
+        If several callers need the same prefix, one computes it and the others wait for the result. Raises
+        ArtifactError if the file cannot be used.
         """
         pieces = tuple(piece for piece in prefix if piece)
         if not pieces:
             return self._empty()
+        if self._stored and pieces == (self._stored.token_ids,):
+            return self._read(self._stored)
         with self._lock:
             entry = self._entries.setdefault(pieces, _Entry())
             self._entries.move_to_end(pieces)
@@ -51,6 +56,12 @@ class PrefixCache:
                 entry.past = self._extend(self.past(pieces[:-1], runner), pieces[-1], runner)
         self._evict(pieces)
         return entry.past
+
+    def _read(self, stored: PastFile) -> Past:
+        with self._fixed.lock:
+            if self._fixed.past is None:
+                self._fixed.past = stored.read(self._shape)
+            return self._fixed.past
 
     def _evict(self, used: Prefix) -> None:
         with self._lock:
@@ -68,27 +79,25 @@ class PrefixCache:
     def _start(self) -> None:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Prefix, _Entry] = OrderedDict()
+        self._fixed = _Entry()
 
     def _empty(self) -> Past:
         shape = (self._shape.heads, 0, self._shape.head_dim)
-        return {name: np.empty(shape, np.float32) for name in self._names("past_key_values")}
+        return {name: np.empty(shape, np.float32) for name in past_names("past_key_values", self._shape)}
 
     def _extend(self, past: Past, token_ids: TokenIds, runner: Runner) -> Past:
         feeds = prefix_feeds([token_ids], present_length=len(token_ids))
-        present = runner.run(self._names("present"), {**feeds, **past})
+        present = runner.run(past_names("present", self._shape), {**feeds, **past})
         return {
             name: np.concatenate([past[name], new[:, 0]], axis=1)
-            for name, new in zip(self._names("past_key_values"), present, strict=True)
+            for name, new in zip(past_names("past_key_values", self._shape), present, strict=True)
         }
 
-    def _names(self, kind: str) -> list[str]:
-        return [f"{kind}.{layer}.{part}" for layer in range(self._shape.layers) for part in ("key", "value")]
+    def __getstate__(self) -> tuple[KeyValueCache, PastFile | None]:
+        return self._shape, self._stored
 
-    def __getstate__(self) -> KeyValueCache:
-        return self._shape
-
-    def __setstate__(self, shape: KeyValueCache) -> None:
-        PrefixCache.__init__(self, shape)
+    def __setstate__(self, state: tuple[KeyValueCache, PastFile | None]) -> None:
+        PrefixCache.__init__(self, *state)
 
 
 class _Entry:
@@ -121,9 +130,10 @@ def prefix_feeds(documents: Sequence[Sequence[int]], *, present_length: int = 0)
 class PrefixGraph:
     """Scores documents behind a cached prefix."""
 
-    def __init__(self, session: Session, shape: KeyValueCache) -> None:
+    def __init__(self, session: Session, shape: KeyValueCache, stored: PastFile | None = None) -> None:
+        """stored: keys and values to take from a file instead of computing them."""
         self._session = session
-        self._prefixes = PrefixCache(shape)
+        self._prefixes = PrefixCache(shape, stored)
 
     def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
         """Divide pairs into batches. If a query has enough documents, its batches have instruction and query as prefix;

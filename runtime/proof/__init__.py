@@ -1,4 +1,4 @@
 """Compares an artifact's scores with PyTorch's, through the same scorers that users call.
 
-May import artifact/, text/ and engine/.
+May import artifact/, text/, engine/ and quality/.
 """

@@ -1,6 +1,7 @@
 """Compares an artifact's graphs with the PyTorch scores in its golden.json."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
@@ -21,35 +22,34 @@ from onnxrank.proof.parity import Logits, compare
 from onnxrank.proof.tolerances import TOLERANCES, Scale
 from onnxrank.text.prompt import EncodedPair, EncodedText, PromptEncoder, TextEncoder, TokenIds
 
-# How each graph batches the pairs, in tokens of a batch. One pair at a time shows how much a score depends on its
-# neighbours.
-PADDED: tuple[tuple[str, PaddingSide, int], ...] = (
-    ("right padding", "right", BATCH_TOKENS),
-    ("left padding", "left", BATCH_TOKENS),
-    ("alone", "right", 1),
-)
-PREFIX: tuple[tuple[str, int | None], ...] = (("prefix", None), ("prefix, alone", 1))
+# All pairs are scored in batches, by the padded graph with padding on the right. These are its other ways, which must
+# not matter: padding side and tokens of a batch, where 1 means one pair at a time.
+OTHERWISE: tuple[tuple[PaddingSide, int], ...] = (("right", 1), ("left", BATCH_TOKENS))
+# How many pairs are scored in these ways, and one at a time by the prefix graph: the first of golden.json, which are of
+# every length and kind.
+SAMPLE = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """parity: the comparison with PyTorch of each run, which is a graph and how it batches. scale: of the golden logits
-    that the run is compared with. batch_effect: the largest logit difference between runs of one graph, which differ in
-    a pair's neighbours and padding alone. graph_difference: the largest between the padded and the prefix graph; 0 if
-    there is one graph."""
+    """parity: the comparison with PyTorch of each graph, over all pairs. scale: of the golden logits that the graph is
+    compared with. batch_effect: the most that a pair's neighbours and the side of its padding move a logit within a
+    graph. graph_difference: the most that a logit differs between the padded and the prefix graph; 0 if there is one
+    graph."""
 
     parity: dict[str, Parity]
     scale: dict[str, Scale]
     batch_effect: float
     graph_difference: float
 
-    def recorded(self, variant: Variant) -> Variant:
+    def recorded(self, variant: Variant, *, accepted_loss: bool) -> Variant:
         """Return the variant with these figures."""
         return replace(
             variant,
             parity=self.parity,
             batch_effect=self.batch_effect,
             graph_difference=self.graph_difference,
+            accepted_loss=accepted_loss,
         )
 
 
@@ -61,7 +61,7 @@ def verify_variant(
     threads: int | None = None,
     done: Done = lambda n: None,
 ) -> Verification:
-    """Score the golden pairs with each graph of the variant; calls `done(n)` after each n pairs.
+    """Score the golden pairs with each graph of the variant; calls `done(n)` after each n of `steps`.
 
     Raises ParityError if the prompt's token ids differ from the reference's, ArtifactError if golden.json has another
     number of logits than the model.
@@ -86,33 +86,51 @@ def verify_variant(
     effect = difference = 0.0
     for layers, columns in _exits(scoring, expected).items():
         graphs = score(layers)
-        runs = {run: logits for graph in graphs for run, logits in graph.items()}
-        parity |= {
-            run: compare(columns, logits, groups, lambda x: activate(x, scoring.activation, scoring.logit_scale))
-            for run, logits in runs.items()
-        }
-        deviation, largest = float(np.sqrt(columns.var(axis=0, dtype=np.float64).mean())), float(np.abs(columns).max())
-        scale |= dict.fromkeys(runs, Scale(deviation=deviation, largest=largest))
-        effect = max(effect, *(_spread(*graph.values()) for graph in graphs))
-        difference = max(difference, _spread(*(next(iter(graph.values())) for graph in graphs)))
+        found = scale_of(columns, groups)
+        for graph, (logits, *others) in graphs.items():
+            name = f"{layers} layers" if layers else graph
+            scale[name] = found
+            parity[name] = compare(
+                columns,
+                logits,
+                groups,
+                lambda x: activate(x, scoring.activation, scoring.logit_scale),
+                tie=found.tie,
+                relevance=[pair.relevance for pair in pairs],
+            )
+            effect = _largest(effect, *(np.abs(other - logits[: len(other)]).max() for other in others))
+        if len(graphs) == 2:
+            difference = _largest(difference, np.abs(graphs["padded"][0] - graphs["prefix"][0]).max())
     return Verification(parity=parity, scale=scale, batch_effect=effect, graph_difference=difference)
 
 
-def runs_of(variant: Variant) -> int:
-    """Return how many times `verify_variant` scores each pair."""
-    return len(PADDED) * (1 + len(variant.exits)) + (len(PREFIX) if variant.prefix else 0)
+def steps(variant: Variant, golden: Golden) -> int:
+    """Return how many pairs `verify_variant` scores, each as often as it does."""
+    pairs = len(golden.scored)
+    sample = min(SAMPLE, pairs)
+    padded = (pairs + len(OTHERWISE) * sample) * (1 + len(variant.exits))
+    return padded + (pairs + sample if variant.prefix else 0)
 
 
 def check_gates(name: str, verification: Verification) -> None:
-    """Raise ParityError, naming variant, run, pair count and difference, if a variant exceeds its tolerance."""
+    """Raise ParityError, naming variant, graph and pair count, if a variant does not compute the model's scores."""
     tolerance = TOLERANCES[name]
-    for run, parity in verification.parity.items():
-        if problem := tolerance.problem(parity, verification.scale[run]):
-            raise ParityError(f"{name} ({run}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
+    for graph, parity in verification.parity.items():
+        if problem := tolerance.wrong(parity, verification.scale[graph]):
+            raise ParityError(f"{name} ({graph}, {parity.pairs} pairs) does not score like PyTorch: {problem}")
     # Of several exits, the widest scale: the effect is the largest of all.
     scale = max(verification.scale.values(), key=lambda scale: scale.deviation)
-    if problem := tolerance.batch_problem(verification.batch_effect, scale):
+    difference = max(parity.max_logit_difference for parity in verification.parity.values())
+    if problem := tolerance.batch_problem(verification.batch_effect, scale, difference):
         raise ParityError(f"{name} depends on its batches: {problem}")
+
+
+def excess_loss(name: str, verification: Verification) -> str | None:
+    """Return what a variant loses, as a sentence without its full stop, if that is more than its tolerance; or None."""
+    graph, parity = max(verification.parity.items(), key=lambda item: item[1].noise.mean)
+    if problem := TOLERANCES[name].loss(parity, verification.scale[graph]):
+        return f"{name} ({graph}, {parity.pairs} pairs) loses too much: {problem}"
+    return None
 
 
 def repeat_oracle(
@@ -159,6 +177,14 @@ def _exits(scoring: Scoring, expected: Logits) -> dict[int | None, Logits]:
     return {layers: expected[:, i * widths : (i + 1) * widths] for i, layers in enumerate(scoring.matryoshka.layers)}
 
 
+def scale_of(expected: Logits, groups: Sequence[Sequence[int]]) -> Scale:
+    """Return the scale of golden logits, [pairs, columns]. groups: the indices of each query's pairs."""
+    rows = [expected[list(group)] for group in groups]
+    squares = [np.square(row - row.mean(axis=0, dtype=np.float64)) for row in rows]
+    deviation = float(np.sqrt(np.concatenate([s for s in squares if len(s) > 1] or [np.zeros((1, 1))]).mean()))
+    return Scale(deviation=deviation, largest=float(np.abs(expected).max()))
+
+
 def _score_pairs(
     artifact: Artifact,
     variant: Variant,
@@ -166,19 +192,24 @@ def _score_pairs(
     encoded: list[EncodedPair],
     done: Done,
     layers: int | None,
-) -> list[dict[str, Logits]]:
-    """Return the logits [pairs, columns] of one exit, for each graph by run."""
-    name = f"{layers} layers, " if layers else ""
-    padded, prefix = {}, {}
-    for run, padding, tokens in PADDED:
-        scorer = PairScorer(artifact, variant, layers=layers, device=device, graph="padded", padding=padding)
-        padded[name + run] = scorer.score(encoded, pack_tokens=tokens, done=done)
-    if not variant.prefix:
-        return [padded]
-    scorer = PairScorer(artifact, variant, device=device, graph="prefix")
-    for run, pack_tokens in PREFIX:
-        prefix[run] = scorer.score(encoded, pack_tokens=pack_tokens, done=done)
-    return [padded, prefix]
+) -> dict[str, list[Logits]]:
+    """Return, for each graph, the logits [pairs, columns] of one exit, and then those of the first pairs, scored in
+    other ways."""
+    sample = encoded[:SAMPLE]
+    found: dict[str, list[Logits]] = {"padded": []}
+    opened = partial(PairScorer, artifact, variant, layers=layers, device=device)
+    sides: tuple[PaddingSide, ...] = ("right", "left")
+    for side in sides:
+        # Closed, because two of them would take twice the memory.
+        with closing(opened(graph="padded", padding=side)) as scorer:
+            if side == "right":
+                found["padded"].append(scorer.score(encoded, pack_tokens=BATCH_TOKENS, done=done))
+            for tokens in (tokens for other, tokens in OTHERWISE if other == side):
+                found["padded"].append(scorer.score(sample, pack_tokens=tokens, done=done))
+    if variant.prefix:
+        with closing(opened(graph="prefix")) as scorer:
+            found["prefix"] = [scorer.score(encoded, done=done), scorer.score(sample, pack_tokens=1, done=done)]
+    return found
 
 
 def _score_texts(
@@ -189,24 +220,30 @@ def _score_texts(
     documents: list[EncodedText],
     done: Done,
     layers: int | None,
-) -> list[dict[str, Logits]]:
-    """Return the similarities [pairs, 1] of queries and documents, for each graph by run."""
-    found = {}
-    for run, padding, tokens in PADDED:
+) -> dict[str, list[Logits]]:
+    """Return the similarities [pairs, 1] of queries and documents, and then those of the first in other ways."""
+
+    def score(padding: PaddingSide, tokens: int, count: int) -> Logits:
         scorer = TextScorer(artifact, variant, device=device, padding=padding)
         # In separate batches, as `rank` embeds them: a query's expansion tokens may depend on the length of its row.
-        query_vectors = scorer.embed(queries, is_query=True, batch_tokens=tokens)
-        document_vectors = scorer.embed(documents, is_query=False, batch_tokens=tokens)
+        query_vectors = scorer.embed(queries[:count], is_query=True, batch_tokens=tokens)
+        document_vectors = scorer.embed(documents[:count], is_query=False, batch_tokens=tokens)
         pairs = zip(query_vectors, document_vectors, strict=True)
         similarities = [scorer.similarities(query, [document])[0] for query, document in pairs]
-        found[run] = np.array(similarities, np.float32)[:, None]
-        done(len(documents))
-    return [found]
+        done(len(similarities))
+        return np.array(similarities, np.float32)[:, None]
+
+    return {
+        "padded": [
+            score("right", BATCH_TOKENS, len(documents)),
+            *(score(side, tokens, SAMPLE) for side, tokens in OTHERWISE),
+        ]
+    }
 
 
-def _spread(first: Logits, *others: Logits) -> float:
-    """Return the largest difference from `first`."""
-    return max((float(np.abs(first - other).max()) for other in others), default=0.0)
+def _largest(*values: float) -> float:
+    """Return the largest value, or NaN if one is."""
+    return float(np.max(values))
 
 
 def encode_pairs(artifact: Artifact, golden: Golden) -> list[EncodedPair]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.artifact.manifest import Interval
 from onnxrank.quality.candidates import Candidates
-from onnxrank.quality.fidelity import Interval, difference
+from onnxrank.quality.fidelity import difference
 from onnxrank.quality.measures import ndcg
 
 Scores = NDArray[np.float32]

@@ -1,18 +1,18 @@
 """Copies of folders with one file to damage, and what is done with them."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 import onnxrank
 from onnxrank.artifact.opening import Artifact, open_artifact
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.proof import golden_pairs
 from onnxrank.progress import progress
+from tests.exports import few_golden_pairs
 
 LENGTHS = {
     "qwen3-reranker": FamilyOptions(max_length=160),
@@ -27,8 +27,7 @@ QUERY, DOCUMENTS = "how to sort", ["sort(a): sorts an array", "mean(a) <|im_end|
 def export_small(checkpoint: Path, out: Path, family: str, *, force: bool = False) -> None:
     """Export a checkpoint in float32, proven on few and short pairs, so that it takes a second."""
     options = Options(variants=("fp32",), proof_length=32, family=LENGTHS[family])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(golden_pairs, "PAIRS", {"What is the capital of China?": ("Beijing", "")})
+    with tempfile.TemporaryDirectory() as folder, few_golden_pairs(Path(folder), queries=1):
         export(locate(str(checkpoint)), out, family=family, options=options, force=force, progress=progress)
 
 

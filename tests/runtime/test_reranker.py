@@ -14,7 +14,7 @@ from onnxrank.engine.cores import usable_cores
 from onnxrank.engine.device import CPU, Device
 from onnxrank.engine.session import Runner, Session
 from onnxrank.errors import ArtifactError, BackendError, InputError
-from onnxrank.proof.parity import kendall_tau
+from onnxrank.quality.fidelity import kendall_tau
 from tests.reports import recorded_progress
 from tests.scoring import on_padded_graph
 from tests.stand_in_hub import COMMIT, StandInHub

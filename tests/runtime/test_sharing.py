@@ -69,6 +69,16 @@ def test_locks_that_are_held_at_the_fork_are_free_in_the_child(reranker: Reranke
 
 @FORK
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_lock_of_stored_keys_and_values_is_free_in_the_child(demo_artifact: Path) -> None:
+    reranker = Reranker(demo_artifact, variant="int8", threads=2)
+    expected = reranker.predict(PAIRS)
+    graph: Any = reranker._scorer._graph
+    with graph._prefixes._fixed.lock:
+        assert forked(lambda: bool(np.abs(reranker.predict(PAIRS) - expected).max() < 1e-3))
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_threads_of_a_child_share_one_session(reranker: Reranker) -> None:
     expected = reranker.predict(PAIRS)
 

@@ -92,7 +92,7 @@ export async function open(platform, source, opener, options) {
     const graph = chooseGraph(variant, manifest, attempt);
     const wanted = graphFiles(manifest, variant, graph, options.layers);
     const progress = progressOf(wanted, device, callback);
-    const setup = { scoring, tokenizer, device, threads, max_length, graph, column };
+    const setup = { scoring, past: variant.past, tokenizer, device, threads, max_length, graph, column };
     const engine = await platform.start(attempt, setup, await files.graph(wanted, progress), modules, progress);
     const goldenColumn = exit * (scoring.matryoshka?.dims.length ?? 1) + column;
     try {

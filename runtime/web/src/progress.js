@@ -18,8 +18,8 @@
  * @param {ProgressCallback} callback
  * @returns {import("./artifact/files.js").Progress}
  */
-export function progressOf({ model, data, requantize }, device, callback) {
-  const files = [model, ...data, ...(requantize ? [requantize] : [])];
+export function progressOf({ model, data, requantize, past }, device, callback) {
+  const files = [model, ...data, requantize, past].filter((file) => file !== null);
   const sizes = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const loadedBytes = new Map();
   const all = files.reduce((sum, { bytes }) => sum + bytes, 0);

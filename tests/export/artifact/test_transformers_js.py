@@ -13,8 +13,9 @@ def variant(name: str) -> Variant:
     path = f"onnx/model{PRECISIONS[name].suffix}.onnx"
     files = (path, f"{path}_data", f"{path}_data_1", "onnx/requantize.onnx")
     return Variant(
-        padded=path, prefix=None, requantize=None, exits={}, files=files,
-        settings={}, kept_float32=(), parity={}, batch_effect=0.0, graph_difference=0.0, evaluation=None,
+        padded=path, prefix=None, requantize=None, past=None, exits={}, files=files,
+        settings={}, kept_float32=(), parity={}, batch_effect=0.0, graph_difference=0.0, accepted_loss=False,
+        evaluation=None,
     )  # fmt: skip
 
 

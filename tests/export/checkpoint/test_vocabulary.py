@@ -13,7 +13,6 @@ import regex
 from tokenizers import Tokenizer, models, normalizers, processors
 from typer.testing import CliRunner
 
-import onnxrank.proof.tolerances
 from onnxrank import Reranker
 from onnxrank.artifact.golden import Golden, GoldenPair, read_golden
 from onnxrank.artifact.manifest import Expansion, Manifest, TextPrompt, Texts, TokenVectors, read_manifest
@@ -26,7 +25,6 @@ from onnxrank.export.exporter import export
 from onnxrank.export.families.family import scoring
 from onnxrank.export.options import FamilyOptions, Options
 from onnxrank.progress import progress
-from onnxrank.proof.tolerances import Tolerance
 from tests import tiny_tokenizers
 from tests.tiny import DEMO, write_tiny
 from tests.tiny_families import xlm_roberta
@@ -41,10 +39,6 @@ LATIN, OTHERS = ("Latin",), ("Greek", "Cyrillic")
 TEMPTING = (
     " ", "\n\n", "\u0301", "\u200d", "\U0001f469\u200d\U0001f52c", "\u00b5m", "\u00b5", "1", "'s", "ﬁ", "Å", "é", "ß",
     "Œ", "ø", "ơ", "ά", "β", "ς", "Ω", "ж", "щ", "Ё", "\u2460",
-)  # fmt: skip
-ANY = Tolerance(
-    logit_difference=10, batch_effect=10, relative=True, kendall_tau=-1, top1_agreement=0,
-    reason="what 4 bits make of random weights does not matter here, only that it is the same twice",
 )  # fmt: skip
 
 
@@ -142,7 +136,7 @@ def test_every_id_of_the_scoring_is_kept_and_renumbered(tmp_path: Path) -> None:
 
 def test_golden_pairs_of_other_tokens_are_left_out() -> None:
     def pair(query: str, *ids: int) -> GoldenPair:
-        return GoldenPair(query=query, document="", query_token_ids=(), token_ids=ids, logits=(0.5,))
+        return GoldenPair(query=query, document="", query_token_ids=(), token_ids=ids, logits=(0.5,), relevance=None)
 
     vocabulary = Vocabulary(new_ids={4: 0, 7: 1}, tokenizer={})
     golden = Golden(oracle={"torch": "2"}, pairs=(pair("a", 7, 4), pair("я", 7, 5), pair("b", 4)))
@@ -186,16 +180,19 @@ def artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     write = {"qwen3-reranker": qwen3_reranker, "cross-encoder": xlm_roberta}[request.param]
     (folder / "checkpoint").mkdir()
     write(folder / "checkpoint")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(onnxrank.proof.tolerances.TOLERANCES, "q4", ANY)
-        run(folder / "checkpoint", folder / "whole", request.param, ())
-        run(folder / "checkpoint", folder / "latin", request.param, LATIN)
+    run(folder / "checkpoint", folder / "whole", request.param, ())
+    run(folder / "checkpoint", folder / "latin", request.param, LATIN)
     return folder / "whole", folder / "latin"
 
 
 def run(checkpoint: Path, out: Path, family: str, scripts: tuple[str, ...], **options: Any) -> Manifest:
     chosen = Options(
-        variants=("fp32", "q4"), scripts=scripts, proof_length=128, family=FamilyOptions(max_length=256), **options
+        variants=("fp32", "q4"),
+        scripts=scripts,
+        proof_length=128,
+        accept_loss=True,
+        family=FamilyOptions(max_length=256),
+        **options,
     )
     return export(locate(str(checkpoint)), out, family=family, options=chosen, force=False, progress=progress)
 
@@ -233,7 +230,7 @@ def test_the_artifact_agrees_with_itself(artifacts: tuple[Path, Path]) -> None:
         own = Tokenizer.from_file(str(folder / "tokenizer.json")).get_added_tokens_decoder()
         assert all(own[int(id_)].content == token["content"] for id_, token in named.items())
     queries = {pair.query for pair in read_golden(after).pairs}
-    assert "Explain gravity" in queries and "光合作用是什么？" not in queries
+    assert "What is the capital of China?" in queries and "光合作用是什么？" not in queries
 
 
 def test_export_model_takes_scripts(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from onnxrank.artifact.golden import Golden, GoldenPair, by_query, read_golden, 
 from onnxrank.artifact.manifest import GOLDEN
 from onnxrank.errors import ArtifactError
 
-SCORED = GoldenPair(query="光合作用", document="a", query_token_ids=(), token_ids=(1, 2), logits=(0.5,))
-UNSCORED = GoldenPair(query="q", document="b", query_token_ids=(), token_ids=(3,), logits=None)
+SCORED = GoldenPair(query="光合作用", document="a", query_token_ids=(), token_ids=(1, 2), logits=(0.5,), relevance=2)
+UNSCORED = GoldenPair(query="q", document="b", query_token_ids=(), token_ids=(3,), logits=None, relevance=None)
 
 
 def test_round_trip(tmp_path: Path) -> None:

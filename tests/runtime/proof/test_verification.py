@@ -1,6 +1,7 @@
 """What the proof measures and refuses, on a tiny random checkpoint."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,25 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxrank.artifact.golden import Golden, read_golden
-from onnxrank.artifact.manifest import Parity
+from onnxrank.artifact.manifest import Interval, Parity
 from onnxrank.artifact.opening import Artifact, open_artifact
 from onnxrank.engine.pack import Pack
 from onnxrank.engine.padded import PaddedGraph
 from onnxrank.engine.prefix import PrefixGraph
 from onnxrank.errors import BackendError, ParityError
 from onnxrank.proof.tolerances import Scale
-from onnxrank.proof.verification import Verification, check_gates, repeat_oracle, verify_variant
+from onnxrank.proof.verification import (
+    SAMPLE,
+    Verification,
+    check_gates,
+    excess_loss,
+    repeat_oracle,
+    scale_of,
+    steps,
+    verify_variant,
+)
 from tests.exports import export_tiny
+from tests.proofs import SAME
 from tests.tiny_families import TINY
 
 
@@ -67,14 +78,14 @@ def test_the_difference_between_graphs_is_no_batch_effect(
     assert found.graph_difference == pytest.approx(0.5, abs=1e-4)
 
 
-@pytest.mark.parametrize(("effect", "refused"), [(0.29, False), (0.31, True), (float("nan"), True)])
-def test_a_score_that_depends_on_its_batch_is_refused(effect: float, refused: bool) -> None:
-    same = Parity(
-        pairs=9, max_logit_difference=0.0, max_score_difference=0.0, kendall_tau=1.0, top1_agreement=1.0
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("effect", "difference", "refused"),
+    [(0.29, 0.0, False), (0.31, 0.0, True), (float("nan"), 0.0, True), (0.31, 0.63, False), (0.31, 0.6, True)],
+)
+def test_a_score_that_depends_on_its_batch_is_refused(effect: float, difference: float, refused: bool) -> None:
     found = Verification(
-        parity={"right padding": same},
-        scale={"right padding": Scale(deviation=2.0, largest=5.0)},
+        parity={"padded": Parity(**{**SAME, "max_logit_difference": difference})},
+        scale={"padded": Scale(deviation=2.0, largest=5.0)},
         batch_effect=effect,
         graph_difference=0.0,
     )
@@ -83,6 +94,38 @@ def test_a_score_that_depends_on_its_batch_is_refused(effect: float, refused: bo
         return
     with pytest.raises(ParityError, match=r"int8 depends on its batches: .* move its logit by .*, and 0\.3 is allowed"):
         check_gates("int8", found)
+
+
+def test_the_loss_is_that_of_the_worst_graph() -> None:
+    worse = Interval(mean=0.2, low=0.1, high=0.3)
+    found = Verification(
+        parity={"padded": Parity(**SAME), "prefix": Parity(**{**SAME, "noise": worse})},
+        scale=dict.fromkeys(("padded", "prefix"), Scale(deviation=2.0, largest=5.0)),
+        batch_effect=0.0,
+        graph_difference=0.0,
+    )
+    assert str(excess_loss("int8", found)).startswith("int8 (prefix, 9 pairs) loses too much: noise is 0.2 [0.1, 0.3]")
+    assert excess_loss("q4", found) is None
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_ties_and_the_scale_are_those_of_a_query(column: int) -> None:
+    # Queries far apart, documents close together.
+    expected = np.array([[0.0, 100.0], [0.2, 100.2], [50.0, 0.0], [50.2, 0.2], [9.0, 9.0]], np.float32)[:, column]
+    scale = scale_of(expected[:, None], [[0, 1], [2, 3], [4]])
+    assert scale.deviation == pytest.approx(0.1, rel=1e-3)
+    assert scale.tie == pytest.approx(1e-4 * max(1, expected.max() / 50))
+
+
+def test_steps_are_the_pairs_that_are_scored(artifact: Artifact, golden: Golden) -> None:
+    variant = artifact.manifest.variants["fp32"]
+    counted: list[int] = []
+    verify_variant(artifact, variant, golden, threads=1, done=counted.append)
+    assert sum(counted) == steps(variant, golden) == 2 * len(golden.scored) + 3 * SAMPLE
+    few = replace(golden, pairs=golden.pairs[:4])
+    counted.clear()
+    verify_variant(artifact, variant, few, threads=1, done=counted.append)
+    assert sum(counted) == steps(variant, few) == 5 * len(few.scored)
 
 
 def test_a_missing_exporter_is_said(artifact: Artifact, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,11 +89,29 @@
  */
 /**
  * @typedef {{
+ *   file: string,
+ *   token_ids: number[],
+ * }} StoredPast
+ */
+/**
+ * @typedef {{
+ *   mean: number,
+ *   low: number,
+ *   high: number,
+ * }} Interval
+ */
+/**
+ * @typedef {{
  *   pairs: number,
  *   max_logit_difference: number,
  *   max_score_difference: number,
+ *   noise: Interval,
+ *   gain: Interval,
+ *   outlier: number,
  *   kendall_tau: number,
  *   top1_agreement: number,
+ *   flips: number,
+ *   ndcg_points: Interval | null,
  * }} Parity
  */
 /**
@@ -101,6 +119,7 @@
  *   padded: string,
  *   prefix: string | null,
  *   requantize: string | null,
+ *   past: StoredPast | null,
  *   exits: Record<string, string>,
  *   files: string[],
  *   settings: Record<string, string | number | boolean>,
@@ -108,6 +127,7 @@
  *   parity: Record<string, Parity>,
  *   batch_effect: number,
  *   graph_difference: number,
+ *   accepted_loss: boolean,
  *   evaluation: Record<string, number> | null,
  * }} Variant
  */
@@ -138,6 +158,7 @@
  *   query_token_ids: number[],
  *   token_ids: number[],
  *   logits: number[] | null,
+ *   relevance: number | null,
  * }} GoldenPair
  */
 /**
@@ -302,17 +323,32 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     readout: { either: ["VocabularyReadout", "null"] },
     kv_cache: { either: ["KeyValueCache", "null"] },
   },
+  StoredPast: {
+    file: "string",
+    token_ids: { list: "integer" },
+  },
+  Interval: {
+    mean: "number",
+    low: "number",
+    high: "number",
+  },
   Parity: {
     pairs: "integer",
     max_logit_difference: "number",
     max_score_difference: "number",
+    noise: "Interval",
+    gain: "Interval",
+    outlier: "number",
     kendall_tau: "number",
     top1_agreement: "number",
+    flips: "number",
+    ndcg_points: { either: ["Interval", "null"] },
   },
   Variant: {
     padded: "string",
     prefix: { either: ["string", "null"] },
     requantize: { either: ["string", "null"] },
+    past: { either: ["StoredPast", "null"] },
     exits: { map: "string" },
     files: { list: "string" },
     settings: { map: { either: ["string", "integer", "boolean"] } },
@@ -320,6 +356,7 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     parity: { map: "Parity" },
     batch_effect: "number",
     graph_difference: "number",
+    accepted_loss: "boolean",
     evaluation: { either: [{ map: "number" }, "null"] },
   },
   FileEntry: {
@@ -344,6 +381,7 @@ export const SHAPES = /** @type {Record<string, Record<string, Shape>>} */ ({
     query_token_ids: { list: "integer" },
     token_ids: { list: "integer" },
     logits: { either: [{ list: "number" }, "null"] },
+    relevance: { either: ["integer", "null"] },
   },
   Golden: {
     oracle: { map: "string" },

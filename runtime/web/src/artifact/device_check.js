@@ -39,5 +39,5 @@ export function pairsToCheck(check, variant, graph) {
       `${DEVICE_CHECK} does not have the logits that ${variant}'s ${graph} graph gives for each pair; export the artifact again.`,
     );
   }
-  return check.pairs.map((pair, i) => ({ ...pair, logits: logits[i] }));
+  return check.pairs.map((pair, i) => ({ ...pair, logits: logits[i], relevance: null }));
 }

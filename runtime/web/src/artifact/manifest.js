@@ -105,6 +105,7 @@ function countsOf({ max_length, texts, late_interaction, kv_cache }) {
 }
 
 /** @param {Variant} variant */
-function pathsOf({ padded, prefix, requantize, exits, files }) {
-  return [padded, prefix, requantize, ...Object.values(exits), ...files].filter((path) => path !== null);
+function pathsOf({ padded, prefix, requantize, past, exits, files }) {
+  const paths = [padded, prefix, requantize, past && past.file, ...Object.values(exits), ...files];
+  return paths.filter((path) => path !== null);
 }

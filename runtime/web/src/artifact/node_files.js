@@ -129,9 +129,14 @@ async function keep(path, { bytes, hashed }, file) {
  * @param {(file: FileToFetch) => Promise<string>} pathOf
  * @returns {Promise<import("./files.js").Graph>}
  */
-async function graphOf({ model, data, requantize }, pathOf) {
+async function graphOf({ model, data, requantize, past }, pathOf) {
   const paths = await Promise.all(data.map(pathOf));
-  const graph = { model: await pathOf(model), data: [], requantize: requantize && (await pathOf(requantize)) };
+  const graph = {
+    model: await pathOf(model),
+    data: [],
+    requantize: requantize && (await pathOf(requantize)),
+    past: past && (await readFile(await pathOf(past))),
+  };
   // ONNX Runtime finds weights beside a graph and maps them into memory, unless it is handed any weights: then it wants
   // all of them.
   if (!requantize) return graph;

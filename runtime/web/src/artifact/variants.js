@@ -76,10 +76,11 @@ export function graphFiles(manifest, variant, graph, layers) {
   const data = weightsOf(variant).map((path) => file(manifest, path));
   if (graph === "prefix" && variant.prefix !== null) {
     const requantize = variant.requantize === null ? null : file(manifest, variant.requantize);
-    return { model: file(manifest, variant.prefix), data, requantize };
+    const past = variant.past && file(manifest, variant.past.file);
+    return { model: file(manifest, variant.prefix), data, requantize, past };
   }
   const path = (layers !== undefined && variant.exits[layers]) || variant.padded;
-  return { model: file(manifest, path), data, requantize: null };
+  return { model: file(manifest, path), data, requantize: null, past: null };
 }
 
 /**
@@ -109,7 +110,7 @@ function computesInFloat16(variant) {
 
 /** @param {Variant} variant */
 function weightsOf(variant) {
-  return variant.files.filter((path) => !path.endsWith(".onnx"));
+  return variant.files.filter((path) => path.startsWith(`${variant.padded}_data`));
 }
 
 /**

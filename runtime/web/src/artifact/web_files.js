@@ -9,7 +9,10 @@ import { hubUrl, noSource } from "./hub.js";
 /** @typedef {import("./files.js").FileToFetch} FileToFetch */
 /** @typedef {import("./files.js").Graph} Graph */
 /** @typedef {FileToFetch & {url: string}} RemoteFile */
-/** @typedef {{model: RemoteFile, data: RemoteFile[], requantize: RemoteFile | null}} RemoteGraph */
+/**
+ * @typedef {{model: RemoteFile, data: RemoteFile[], requantize: RemoteFile | null,
+ *   past: RemoteFile | null}} RemoteGraph
+ */
 
 // The name of the Cache Storage.
 const CACHE = "onnxrank";
@@ -34,10 +37,11 @@ export async function webFiles(source, { revision, hub }) {
     place: isUrl(source) ? base : source,
     manifest: () => downloadText(url(MANIFEST)),
     text: async (file) => new TextDecoder().decode(await fetched(remote(file), () => undefined)),
-    graph: async ({ model, data, requantize }) => ({
+    graph: async ({ model, data, requantize, past }) => ({
       model: remote(model),
       data: data.map(remote),
       requantize: requantize && remote(requantize),
+      past: past && remote(past),
     }),
   };
 }
@@ -49,13 +53,14 @@ export async function webFiles(source, { revision, hub }) {
  * @param {(file: string, loaded: number) => void} progress
  * @returns {Promise<Graph>}
  */
-export async function fetchGraph({ model, data, requantize }, progress) {
+export async function fetchGraph({ model, data, requantize, past }, progress) {
   /** @param {RemoteFile} file */
   const bytes = (file) => fetched(file, (loaded) => progress(file.name, loaded));
   return {
     model: await bytes(model),
     data: await Promise.all(data.map(async (file) => ({ path: baseName(file.name), data: await bytes(file) }))),
     requantize: requantize && (await bytes(requantize)),
+    past: past && (await bytes(past)),
   };
 }
 

@@ -14,9 +14,10 @@ import { TextScorer } from "./text_scorer.js";
 /** @typedef {import("./padded.js").PaddedOptions} PaddedOptions */
 /** @typedef {[string, string]} Pair A query and a document. */
 /**
- * What an engine is made from, besides a graph's files. graph: which graph they are. column: of the graph's logits, for
- * the width of a matryoshka model.
- * @typedef {{scoring: import("../artifact/contract.js").Scoring, tokenizer: string,
+ * What an engine is made from, besides a graph's files. graph: which graph they are. past: what its file of keys and
+ * values holds, if it has one. column: of the graph's logits, for the width of a matryoshka model.
+ * @typedef {{scoring: import("../artifact/contract.js").Scoring,
+ *   past: import("../artifact/contract.js").StoredPast | null, tokenizer: string,
  *   device: import("../artifact/contract.js").Device, threads?: number, max_length: number,
  *   graph: "padded" | "prefix", column: number}} Setup
  */
@@ -44,8 +45,10 @@ export class Engine {
    * @param {Setup} setup
    * @param {TextTokenizer} tokenizer
    * @param {Session} session
+   * @param {Uint8Array | null} past The content of the file of keys and values.
+   * @throws {import("../errors.js").ArtifactError} If that file's size is wrong.
    */
-  constructor(setup, tokenizer, session) {
+  constructor(setup, tokenizer, session, past) {
     const { prompt, texts, late_interaction, max_length, pad_token_id } = setup.scoring;
     this.#setup = setup;
     this.#session = session;
@@ -54,7 +57,7 @@ export class Engine {
         encoder: new PromptEncoder(tokenizer, prompt, setup.max_length),
         // Golden pairs are cut as they were at export, whatever the caller's limit is.
         goldenEncoder: new PromptEncoder(tokenizer, prompt, max_length),
-        scorer: new PairScorer(session, setup),
+        scorer: new PairScorer(session, setup, past),
       };
     } else if (texts && late_interaction) {
       this.#texts = {
@@ -73,7 +76,7 @@ export class Engine {
     const tokenizer = new TextTokenizer(setup.tokenizer, Tokenizer);
     const session = await Session.create(ort, graph, setup.device, setup.threads);
     try {
-      return new Engine(setup, tokenizer, session);
+      return new Engine(setup, tokenizer, session, graph.past);
     } catch (error) {
       await session.dispose();
       throw error;

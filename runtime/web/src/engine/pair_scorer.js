@@ -2,6 +2,7 @@
  * Logits of encoded pairs, by the graph that the session holds.
  */
 import { paddedLogits } from "./padded.js";
+import { readPast } from "./past_file.js";
 import { PrefixScorer } from "./prefix.js";
 
 /** @typedef {import("./padded.js").PaddedOptions} PaddedOptions */
@@ -15,12 +16,17 @@ export class PairScorer {
   /**
    * @param {import("./session.js").Session} session
    * @param {import("./engine.js").Setup} setup
+   * @param {Uint8Array | null} content Of the file of keys and values.
+   * @throws {import("../errors.js").ArtifactError} If that file's size is wrong.
    */
-  constructor(session, setup) {
-    const { graph, device, scoring } = setup;
+  constructor(session, setup, content) {
+    const { graph, device, scoring, past } = setup;
     this.#session = session;
     this.#setup = setup;
-    if (graph === "prefix" && scoring.kv_cache) this.#prefix = new PrefixScorer(session, scoring.kv_cache, device);
+    if (graph === "prefix" && scoring.kv_cache) {
+      const stored = past && content && { key: past.token_ids.join(), past: readPast(past, content, scoring.kv_cache) };
+      this.#prefix = new PrefixScorer(session, scoring.kv_cache, device, stored);
+    }
   }
 
   /**

@@ -1,17 +1,16 @@
 /**
  * The prefix graph: documents behind a prefix that they share, whose keys and values are computed once. Those of an
- * instruction are cached across requests, those of a query are computed once per request.
+ * instruction are cached across requests, unless a file holds them; those of a query are computed once per request.
  */
 import { GROUPED_FROM, RUN_TOKENS } from "../artifact/contract.js";
 import { grouped, paddedBatches } from "./batching.js";
+import { pastNames } from "./past_file.js";
 
 /** @typedef {import("../text/prompt.js").EncodedPair} EncodedPair */
 /** @typedef {import("./session.js").Feed} Feed */
 /** @typedef {import("./session.js").Session} Session */
-/**
- * The keys and values of a prefix, `[heads, tokens, head_dim]`, by the graph's names for them.
- * @typedef {Record<string, {data: Float32Array, dims: number[]}>} Past
- */
+/** @typedef {import("./past_file.js").Past} Past */
+/** @typedef {{key: string, past: Past}} Stored The keys and values that a file holds; key: their token ids, joined. */
 /** @typedef {{row: number, token_ids: number[]}} Sequence A pair's index, and its tokens behind the prefix. */
 
 // Rows x longest row of one run, which all threads share: smaller batches read the weights more often. Python runs
@@ -27,6 +26,7 @@ export class PrefixScorer {
   #session;
   #shape;
   #groupedFrom;
+  #stored;
   /** By the instruction's token ids, the one used last at the end. @type {Map<string, Past>} */
   #cache = new Map();
 
@@ -34,10 +34,12 @@ export class PrefixScorer {
    * @param {Session} session
    * @param {import("../artifact/contract.js").KeyValueCache} shape
    * @param {import("../artifact/contract.js").Device} device
+   * @param {Stored | null} stored
    */
-  constructor(session, shape, device) {
+  constructor(session, shape, device, stored) {
     this.#session = session;
     this.#shape = shape;
+    this.#stored = stored;
     this.#groupedFrom = device === "wasm" ? GROUPED_FROM_ON_WASM : GROUPED_FROM;
   }
 
@@ -85,11 +87,12 @@ export class PrefixScorer {
   }
 
   /**
-   * The keys and values of an instruction, computed unless they are cached.
+   * The keys and values of an instruction, computed unless they are cached or a file holds them.
    * @param {number[]} tokenIds
    */
   async #instruction(tokenIds) {
     const key = tokenIds.join();
+    if (this.#stored?.key === key) return this.#stored.past;
     const past = this.#cache.get(key) ?? (tokenIds.length ? await this.#extend(this.#empty(), tokenIds) : this.#empty());
     this.#cache.delete(key);
     this.#cache.set(key, past);
@@ -102,7 +105,7 @@ export class PrefixScorer {
   #empty() {
     const { heads, head_dim } = this.#shape;
     return Object.fromEntries(
-      this.#names("past_key_values").map((name) => [name, { data: new Float32Array(0), dims: [heads, 0, head_dim] }]),
+      pastNames("past_key_values", this.#shape).map((name) => [name, { data: new Float32Array(0), dims: [heads, 0, head_dim] }]),
     );
   }
 
@@ -113,9 +116,9 @@ export class PrefixScorer {
    */
   async #extend(past, tokenIds) {
     const feeds = { ...this.#feeds([tokenIds], tokenIds.length), ...past };
-    const present = await this.#session.run(this.#names("present"), feeds);
+    const present = await this.#session.run(pastNames("present", this.#shape), feeds);
     return Object.fromEntries(
-      this.#names("past_key_values").map((name, i) => [name, joined(past[name], present[i].data)]),
+      pastNames("past_key_values", this.#shape).map((name, i) => [name, joined(past[name], present[i].data)]),
     );
   }
 
@@ -136,11 +139,6 @@ export class PrefixScorer {
       present_length: { data: BigInt64Array.of(BigInt(presentLength)), dims: [1] },
       grouped_from: { data: BigInt64Array.of(BigInt(this.#groupedFrom)), dims: [1] },
     };
-  }
-
-  /** @param {"past_key_values" | "present"} kind */
-  #names(kind) {
-    return Array.from({ length: this.#shape.layers }, (_, i) => [`${kind}.${i}.key`, `${kind}.${i}.value`]).flat();
   }
 }
 

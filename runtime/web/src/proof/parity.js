@@ -3,8 +3,15 @@
  */
 
 /**
- * worst_tokens: the token count of the pair that differs most.
- * @typedef {import("../artifact/contract.js").Parity & {worst_tokens: number}} DeviceParity
+ * kendall_tau: mean over queries. worst_tokens: the token count of the pair that differs most.
+ * @typedef {{
+ *   pairs: number,
+ *   max_logit_difference: number,
+ *   max_score_difference: number,
+ *   kendall_tau: number,
+ *   top1_agreement: number,
+ *   worst_tokens: number,
+ * }} DeviceParity
  */
 
 /**
@@ -19,12 +26,15 @@ export function compare(pairs, expected, actual, activate) {
   const expectedScores = activate(expected);
   const actualScores = activate(actual);
   const worst = differences.indexOf(Math.max(...differences));
+  const groups = groupsOf(pairs);
+  /** @param {(group: number[]) => number} measure */
+  const mean = (measure) => (groups.length ? groups.reduce((sum, group) => sum + measure(group), 0) / groups.length : 1);
   return {
     pairs: pairs.length,
     max_logit_difference: differences[worst],
     max_score_difference: Math.max(...expectedScores.map((score, i) => distance(score, actualScores[i]))),
-    kendall_tau: kendallTau(expected, actual),
-    top1_agreement: topAgreement(pairs, expected, actual),
+    kendall_tau: mean((group) => kendallTau(pick(expected, group), pick(actual, group))),
+    top1_agreement: mean((group) => Number(top(group, expected) === top(group, actual))),
     worst_tokens: pairs[worst].token_ids.length,
   };
 }
@@ -59,17 +69,28 @@ export function kendallTau(a, b) {
 }
 
 /**
+ * The indices of the pairs of each query with several documents.
  * @param {{query: string}[]} pairs
- * @param {number[]} expected
- * @param {ArrayLike<number>} actual
  */
-function topAgreement(pairs, expected, actual) {
+function groupsOf(pairs) {
   /** @type {Map<string, number[]>} */
   const groups = new Map();
   pairs.forEach(({ query }, i) => groups.set(query, [...(groups.get(query) ?? []), i]));
-  const ranked = [...groups.values()].filter((group) => group.length > 1);
-  if (!ranked.length) return 1;
-  /** @param {number[]} group @param {ArrayLike<number>} logits */
-  const top = (group, logits) => group.reduce((best, i) => (logits[i] > logits[best] ? i : best));
-  return ranked.filter((group) => top(group, expected) === top(group, actual)).length / ranked.length;
+  return [...groups.values()].filter((group) => group.length > 1);
+}
+
+/**
+ * @param {ArrayLike<number>} values
+ * @param {number[]} group
+ */
+function pick(values, group) {
+  return group.map((i) => values[i]);
+}
+
+/**
+ * @param {number[]} group
+ * @param {ArrayLike<number>} logits
+ */
+function top(group, logits) {
+  return group.reduce((best, i) => (logits[i] > logits[best] ? i : best));
 }

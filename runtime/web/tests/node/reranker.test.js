@@ -144,20 +144,21 @@ test("a document's score depends neither on its batch nor on other calls at the 
 });
 
 test("pairs that are encoded whole get the scores that they get in pieces", async () => {
-  const whole = await Reranker.from_pretrained(
-    changedManifest(({ scoring: { prompt } }) => {
-      const document = prompt.instruction + prompt.query + prompt.document;
-      Object.assign(prompt, { instruction: "", query: "", document });
-    }),
-    { dtype: "q4" },
-  );
+  // Whole pairs share less than the stored keys and values are for.
+  const pieces = changedManifest(({ variants }) => (variants.q4.past = null));
+  const joined = changedManifest(({ variants, scoring: { prompt } }) => {
+    variants.q4.past = null;
+    const document = prompt.instruction + prompt.query + prompt.document;
+    Object.assign(prompt, { instruction: "", query: "", document });
+  });
+  const [inPieces, whole] = await Promise.all([pieces, joined].map((it) => Reranker.from_pretrained(it, { dtype: "q4" })));
   const pairs = [...DOCUMENTS, "x"].map((text) => /** @type {[string, string]} */ (["sort", text]));
   pairs.push(["average", DOCUMENTS[0]]);
-  const [scores, expected] = [await whole.score(pairs), await model.score(pairs)];
+  const [scores, expected] = [await whole.score(pairs), await inPieces.score(pairs)];
   assert.deepEqual(scores.tokens, expected.tokens);
   scores.logits.forEach((logit, i) => assert.ok(Math.abs(logit - expected.logits[i]) < 1e-4));
   await whole.verify();
-  await whole.dispose();
+  await Promise.all([whole.dispose(), inPieces.dispose()]);
 });
 
 test("a document with fields", async () => {

@@ -24,6 +24,8 @@ test("another format, a damaged and a hostile manifest", async () => {
   await refuses(() => Reranker.from_pretrained(exits), "ArtifactError", /variant "q4" has graphs for other exits/);
   const elsewhere = changedManifest((manifest) => (manifest.variants.q4.padded = "elsewhere.onnx"));
   await refuses(() => Reranker.from_pretrained(elsewhere), "ArtifactError", /names "elsewhere.onnx", which `files` does not list/);
+  const past = changedManifest((manifest) => (manifest.variants.q4.past.file = "../secret"));
+  await refuses(() => Reranker.from_pretrained(past), "ArtifactError", /names "..\/secret", which `files` does not list/);
   const unsafe = ["../secret", "/etc/passwd", "a/../../b", "c:\\x", "%2e%2e/x", "", ".", "a/", "a//b", "https://a/b"];
   // URLs drop these characters.
   for (const path of [...unsafe, ".\t./secret", "\t//a/b", " /secret", "a\0"]) {
@@ -43,7 +45,7 @@ test("another format, a damaged and a hostile manifest", async () => {
 });
 
 test("altered files", async () => {
-  for (const file of ["onnx/model_q4.onnx_data", "tokenizer.json", "device_check.json"]) {
+  for (const file of ["onnx/model_q4.onnx_data", "onnx/fixed_past.bin", "tokenizer.json", "device_check.json"]) {
     const folder = changed(file, (text) => `${text.slice(0, -1)}\0`);
     await refuses(() => Reranker.from_pretrained(folder, { dtype: "q4" }), "ArtifactError", /its hash differs/);
   }

@@ -31,7 +31,7 @@ async function load(entries) {
     caches: { open: async () => cache },
     fetch: async () => (requests++, new Response(CONTENT)),
   });
-  const { model } = await fetchGraph({ model: FILE, data: [], requantize: null }, () => undefined);
+  const { model } = await fetchGraph({ model: FILE, data: [], requantize: null, past: null }, () => undefined);
   return { content: Buffer.from(/** @type {Uint8Array} */ (model)), requests };
 }
 

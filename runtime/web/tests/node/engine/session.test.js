@@ -22,7 +22,7 @@ test("requantized weights stand where the graph expects them, and loading gives 
     },
   };
   const bytes = new Uint8Array(10);
-  const graph = { model: bytes, data: [{ path: "a", data: new Uint8Array(5) }], requantize: bytes };
+  const graph = { model: bytes, data: [{ path: "a", data: new Uint8Array(5) }], requantize: bytes, past: null };
   await Session.create(/** @type {any} */ (ort), graph, "wasm", undefined);
   assert.deepEqual(loads.map((files) => files.map(({ path }) => path)), [["a"], ["a", LOCATION]]);
   assert.deepEqual([copies[1].length, copies[1][69], copies[1][70]], [192, 1, 0]);
@@ -35,7 +35,7 @@ test("in Node, byte products are exact on every processor", async () => {
   /** @type {any[]} */
   const options = [];
   const ort = { env: {}, InferenceSession: { create: async (/** @type {unknown} */ _, /** @type {any} */ given) => options.push(given) } };
-  const graph = { model: "model.onnx", data: [], requantize: null };
+  const graph = { model: "model.onnx", data: [], requantize: null, past: null };
   for (const device of /** @type {const} */ (["cpu", "wasm"])) {
     await Session.create(/** @type {any} */ (ort), graph, device, undefined);
   }
