@@ -27,6 +27,7 @@ app = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 BLOCK_SIZES = (16, 32, 64, 128, 256)
 HEADS = ("score", "lm")
+QUALITIES = ("best", "fast")
 
 
 def _flag(variant: str) -> object:
@@ -79,7 +80,18 @@ def export_model(
         int, typer.Option(min=1, help="Tokens of the longest text that the proof scores; more takes longer.")
     ] = 512,
     block_size: Annotated[int, typer.Option(help="q4: weights that share a scale, 16 to 256.")] = 32,
-    method: Annotated[str, typer.Option(help=f"q4: {', '.join(METHODS)}.")] = "rtn",
+    method: Annotated[str, typer.Option(help=f"q4: {', '.join(METHODS)}.")] = "gptq",
+    quality: Annotated[
+        str,
+        typer.Option(
+            help='int8, q4: "best" rounds weights by their measured effect on the score; "fast" to the nearest, in '
+            "seconds.",
+        ),
+    ] = "best",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="int8, q4: JSON Lines with `query` and `documents` to measure that effect on."),
+    ] = None,
     embedding_bits: Annotated[int, typer.Option(help="q4: bits of the embedding table, 8 or 4.")] = 8,
     scripts: Annotated[
         str | None,
@@ -125,6 +137,7 @@ def export_model(
         raise InputError("no checkpoint was named; give an alias, hub id or folder, or see `export-model --list`.")
     _choose("--head", head, HEADS)
     _choose("--method", method, tuple(METHODS))
+    _choose("--quality", quality, QUALITIES)
     _choose("--block-size", block_size, BLOCK_SIZES)
     _choose("--embedding-bits", embedding_bits, (4, 8))
     flags = {"fp32": fp32, "fp16": fp16, "int8": int8, "q4": q4, "q4f16": q4f16}
@@ -153,6 +166,8 @@ def export_model(
             accept_loss=accept_loss,
             block_size=block_size,
             method=method,
+            quality=quality,
+            calibration=calibration,
             embedding_bits=embedding_bits,
             scripts=[script.strip() for script in scripts.split(",")] if scripts else (),
             family=FamilyOptions(

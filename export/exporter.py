@@ -39,12 +39,15 @@ from onnxrank.export.checkpoint.vocabulary import Vocabulary
 from onnxrank.export.families.detection import check_options, find_family
 from onnxrank.export.families.family import Family, Plan
 from onnxrank.export.options import Options
+from onnxrank.export.proof.calibration import calibration_pairs, hessians_of
 from onnxrank.export.proof.evaluation import evaluate_labels
 from onnxrank.export.proof.golden_pairs import EVALUATION, golden_pairs
-from onnxrank.export.proof.oracle import record
+from onnxrank.export.proof.oracle import measure_sensitivity, record
 from onnxrank.export.proof.remedies import remedy
 from onnxrank.export.proof.token_ids import with_fitting_prompt
+from onnxrank.export.scratch import scratch
 from onnxrank.proof.verification import Verification, check_gates, excess_loss, steps, verify_variant
+from onnxrank.quantize.hessians import Hessians
 
 # progress(label, total) returns a function that reports how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -88,9 +91,10 @@ def export(
         golden = record_golden(job, folder, progress)
         artifact = Artifact(folder=folder, manifest=empty_manifest(job))
         artifact = with_fitting_prompt(artifact, golden, job.source.folder)
+        hessians = measure_hessians(job, artifact, progress)
         for i, variant in enumerate(options.variants, 1):
             try:
-                artifact = add_variant(job, artifact, golden, variant, progress)
+                artifact = add_variant(job, artifact, golden, variant, hessians, progress)
             except ParityError as error:
                 if left_out is None or (i == len(options.variants) and not artifact.manifest.variants):
                     raise
@@ -184,14 +188,39 @@ def empty_manifest(job: Job) -> Manifest:
     )
 
 
-def add_variant(job: Job, artifact: Artifact, golden: Golden, name: str, progress: Progress) -> Artifact:
+def measure_hessians(job: Job, artifact: Artifact, progress: Progress) -> Callable[[], Hessians]:
+    """Measure how much the score depends on each weight, if a variant needs it; return what makes a graph's Hessians.
+
+    A traced graph has other weights than the checkpoint.
+    """
+    if job.plan.traced or not any(job.options.calibrates(PRECISIONS[name]) for name in job.options.variants):
+        return Hessians
+    pairs = calibration_pairs(job.options.calibration)
+    fixed = fixed_token_ids(artifact) if job.plan.graphs.prefix else ()
+    with progress("measuring the weights' effect", len(pairs)) as done:
+        files = measure_sensitivity(
+            job.source.folder,
+            family=job.family.name,
+            options=job.options.recorded(),
+            pairs=pairs,
+            # Their keys and values are float32's.
+            skipped=len(fixed),
+            out=scratch(),
+            done=done,
+        )
+    return hessians_of(job.checkpoint, files)
+
+
+def add_variant(
+    job: Job, artifact: Artifact, golden: Golden, name: str, hessians: Callable[[], Hessians], progress: Progress
+) -> Artifact:
     """Build, save, verify and evaluate one variant; return the artifact with it.
 
     Raises ParityError, after deleting its files, if it does not score like PyTorch, and LossError if it loses more than
     it may and the options do not accept that.
     """
     with progress(f"writing {name}", 1) as done:
-        variant = write_variant(artifact.folder, name, job.plan.graphs, job.options, job.vocabulary)
+        variant = write_variant(artifact.folder, name, job.plan.graphs, job.options, job.vocabulary, hessians)
         if variant.prefix and PRECISIONS[name].weight_bits < 32:
             variant = with_past(job, artifact, variant)
         done(1)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 from onnxrank.artifact.manifest import Activation, MaskedRow
+from onnxrank.artifact.variants import Precision
 
 Setting = str | int | bool
 
@@ -47,7 +49,9 @@ class Options:
     """What to export. head: "score" for a graph whose output is the score, "lm" for the full vocabulary with KV cache.
 
     proof_length: tokens of the longest text that the proof scores. accept_loss: whether a variant is written that loses
-    more of PyTorch's ranking than it should. block_size, method, embedding_bits: for q4.
+    more of PyTorch's ranking than it should. block_size, method, embedding_bits: for q4. quality: "best", or "fast" to
+    round weights without measuring how much the score depends on them. calibration: a file with the texts on which that
+    is measured; None for the package's.
     scripts: Unicode's names of the scripts whose tokens are kept; empty means all.
     """
 
@@ -56,10 +60,17 @@ class Options:
     proof_length: int = 512
     accept_loss: bool = False
     block_size: int = 32
-    method: str = "rtn"
+    method: str = "gptq"
     embedding_bits: int = 8
+    quality: str = "best"
+    calibration: Path | None = None
     scripts: Sequence[str] = ()
     family: FamilyOptions = FamilyOptions()
+
+    def calibrates(self, precision: Precision) -> bool:
+        """Whether a variant's weights are rounded by their measured effect on the score."""
+        by_effect = precision.weight_bits == 8 or (precision.weight_bits == 4 and self.method == "gptq")
+        return by_effect and self.quality != "fast"
 
     def recorded(self) -> dict[str, Setting]:
         """Return what the manifest records: the family's options and the scripts."""

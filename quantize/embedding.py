@@ -100,7 +100,7 @@ def quantize_blocks(table: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDAr
     """Return a table's 4-bit numbers, two per byte, low half first, [rows, bytes], and scales [rows, blocks, 1]:
     symmetric, over BLOCK_SIZE columns each."""
     parts = [
-        METHODS["rtn"].quantize(table[start : start + SLICE_ROWS].T, BLOCK_SIZE)
+        METHODS["rtn"].quantize(table[start : start + SLICE_ROWS].T, BLOCK_SIZE, None)
         for start in range(0, len(table), SLICE_ROWS)
     ]
     packed = np.concatenate([part.packed for part in parts]).reshape(len(table), -1)

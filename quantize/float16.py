@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxrank.quantize.weights import (
+    Exclude,
     WeightedNode,
     drop_unused_weights,
     embedding_gathers,
@@ -30,7 +31,7 @@ KEPT = ("residual stream", "layer norms", "score head")
 FLOAT, FLOAT16 = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
 
-def convert_float16(model: ir.Model, *, exclude: str | None = None) -> tuple[str, ...]:
+def convert_float16(model: ir.Model, *, exclude: Exclude = None) -> tuple[str, ...]:
     """Convert the graph in place, except MatMuls whose weight name starts with `exclude`.
 
     Returns what was kept in float32. Inputs and outputs of a KV cache become float16, `logits` stays float32.

@@ -5,14 +5,18 @@ on its neighbours. Activations are unsigned with zero point 128, because x86 mul
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from onnxrank.quantize.hessians import Hessians
+from onnxrank.quantize.rounding import rounded
 from onnxrank.quantize.shared_result import SharedResult
 from onnxrank.quantize.weights import (
     MICROSOFT,
+    Exclude,
     WeightedNode,
     constant_matmuls,
     drop_unused_weights,
@@ -29,19 +33,23 @@ SMALLEST_ABSMAX = 1e-8
 Weights = Callable[[WeightedNode], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
 
-def stored(found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
+def stored(hessians: Hessians, found: WeightedNode) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
     """Return the weight in int8 [K, N] and its scales, float32 [N]; both are computed when they are saved."""
     name, (rows, columns) = found.name, found.shape
-    result = SharedResult(lambda: quantize_channels(found.values()), readers=2)
+    result = SharedResult(lambda: quantize_channels(found.values(), hessians.of(name)), readers=2)
     values = lazy(f"{name}.int8", ir.DataType.INT8, (rows, columns), lambda: result.read()[0])
     return values, lazy(f"{name}.scales", ir.DataType.FLOAT, (columns,), lambda: result.read()[1])
 
 
-def quantize_int8(model: ir.Model, *, exclude: str | None = None, weights: Weights = stored) -> int:
+def quantize_int8(
+    model: ir.Model, *, exclude: Exclude = None, hessians: Hessians | None = None, weights: Weights | None = None
+) -> int:
     """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
 
-    weights: returns the int8 tensor [K, N] of a weight and its scales, float32 [N].
+    hessians: decide how weights are rounded; without one, to nearest. weights: returns the int8 tensor [K, N] of a
+    weight and its scales, float32 [N]; by default what is stored in files.
     """
+    weights = weights or partial(stored, hessians or Hessians())
     tokens: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
     count = 0
     for found in constant_matmuls(model, exclude):
@@ -56,10 +64,15 @@ def quantize_int8(model: ir.Model, *, exclude: str | None = None, weights: Weigh
     return count
 
 
-def quantize_channels(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return int8 [K, N] and scales [N] of a [K, N] weight: symmetric, abs-max over each column."""
-    scales = np.maximum(np.abs(weight).max(axis=0), SMALLEST_ABSMAX) / np.float32(127)
-    return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
+def quantize_channels(
+    weight: NDArray[np.float32], hessian: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return int8 [K, N] and scales [N] of a [K, N] weight: symmetric, abs-max over each column.
+
+    hessian: of its inputs, [K, K]; None to round to nearest.
+    """
+    scales = (np.maximum(np.abs(weight).max(axis=0), SMALLEST_ABSMAX) / np.float32(127)).astype(np.float32)
+    return rounded(weight, scales, -127, 127, hessian), scales
 
 
 def _quantize_tokens(model: ir.Model, before: ir.Node, x: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -7,6 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.quantize.rounding import rounded
+
+LOWEST, HIGHEST = -8, 7
+
+
+Hessian = NDArray[np.float64] | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
@@ -23,13 +30,27 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """zero_points: the kind that `quantize` returns: None, "uint8" or "float"."""
+    """quantize(weight [K, N], block_size, hessian) takes second moments of the inputs, [K, K] or None. zero_points: the
+    kind that it returns: None, "uint8" or "float"."""
 
-    quantize: Callable[[NDArray[np.float32], int], Blocks]
+    quantize: Callable[[NDArray[np.float32], int, Hessian], Blocks]
     zero_points: str | None
 
 
-def round_to_nearest(weight: NDArray[np.float32], block_size: int) -> Blocks:
+def gptq(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
+    """Symmetric; values are rounded so that their errors cancel, see rounding.py, or to nearest without a Hessian."""
+    rows = _pad_rows(weight.T, block_size).reshape(weight.shape[1], -1, block_size)
+    furthest = np.take_along_axis(rows, np.abs(rows).argmax(axis=2, keepdims=True), axis=2)[..., 0]
+    # As MatMulNBits stores them.
+    scales = (furthest / np.float32(LOWEST)).astype(np.float16).astype(np.float32)
+    scales[scales == 0] = 1
+    steps = np.repeat(scales.T, block_size, axis=0)[: len(weight)]
+    values = rounded(weight, steps, LOWEST, HIGHEST, hessian).T
+    padded = np.pad(values, ((0, 0), (0, -len(weight) % block_size))).reshape(rows.shape)
+    return Blocks(packed=_pack((padded - LOWEST).astype(np.uint8)), scales=scales, zero_points=np.empty(0, np.uint8))
+
+
+def round_to_nearest(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
     """Symmetric; each block's value of largest magnitude maps to -8, the most accurate symmetric method."""
     from onnxruntime.quantization.matmul_nbits_quantizer import (
         DefaultWeightOnlyQuantConfig,
@@ -42,7 +63,7 @@ def round_to_nearest(weight: NDArray[np.float32], block_size: int) -> Blocks:
     return Blocks(packed=packed, scales=scales, zero_points=np.empty(0, np.uint8))
 
 
-def k_quant(weight: NDArray[np.float32], block_size: int) -> Blocks:
+def k_quant(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
     """Asymmetric; scale and minimum are searched to reduce a weighted error, as in llama.cpp's k-quants."""
     from onnxruntime.quantization.neural_compressor.weight_only import quant_tensor_k_quant_cpu
 
@@ -58,7 +79,7 @@ def k_quant(weight: NDArray[np.float32], block_size: int) -> Blocks:
     )
 
 
-def hqq(weight: NDArray[np.float32], block_size: int) -> Blocks:
+def hqq(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
     """Half-quadratic quantization (Badri and Shaji 2023): asymmetric, float zero points. Needs torch."""
     import torch
     from onnxruntime.quantization.matmul_nbits_quantizer import (
@@ -77,6 +98,7 @@ def hqq(weight: NDArray[np.float32], block_size: int) -> Blocks:
 
 
 METHODS = {
+    "gptq": Method(quantize=gptq, zero_points=None),
     "rtn": Method(quantize=round_to_nearest, zero_points=None),
     "k-quant": Method(quantize=k_quant, zero_points="uint8"),
     "hqq": Method(quantize=hqq, zero_points="float"),

@@ -5,10 +5,12 @@ q/k/v and gate/up stay separate nodes, because WebGPU fuses only those.
 
 import onnx_ir as ir
 
+from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.methods import METHODS, Method
 from onnxrank.quantize.shared_result import SharedResult
 from onnxrank.quantize.weights import (
     MICROSOFT,
+    Exclude,
     WeightedNode,
     constant_matmuls,
     drop_unused_weights,
@@ -22,23 +24,35 @@ from onnxrank.quantize.weights import (
 ACCURACY_LEVEL = 4
 
 
-def quantize_q4(model: ir.Model, *, block_size: int = 32, method: str = "rtn", exclude: str | None = None) -> int:
+def quantize_q4(
+    model: ir.Model,
+    *,
+    block_size: int = 32,
+    method: str = "gptq",
+    exclude: Exclude = None,
+    hessians: Hessians | None = None,
+) -> int:
     """Quantize every MatMul with a constant [K, N] weight, in place; return how many there were.
 
-    block_size: a power of two, 16 to 256. method: a key of METHODS.
+    block_size: a power of two, 16 to 256. method: a key of METHODS. hessians: what gptq needs; without one it rounds to
+    nearest.
     """
     count = 0
     for found in constant_matmuls(model, exclude):
-        replace(model, found.node, _multiply(model, found, block_size, METHODS[method]))
+        replace(model, found.node, _multiply(model, found, block_size, METHODS[method], hessians or Hessians()))
         count += 1
     drop_unused_weights(model)
     return count
 
 
-def _multiply(model: ir.Model, found: WeightedNode, block_size: int, method: Method) -> list[ir.Node]:
+def _multiply(
+    model: ir.Model, found: WeightedNode, block_size: int, method: Method, hessians: Hessians
+) -> list[ir.Node]:
     name, (rows, columns) = found.name, found.shape
     blocks = -(-rows // block_size)
-    result = SharedResult(lambda: method.quantize(found.values(), block_size), readers=3 if method.zero_points else 2)
+    result = SharedResult(
+        lambda: method.quantize(found.values(), block_size, hessians.of(name)), readers=3 if method.zero_points else 2
+    )
     packed = lazy(f"{name}.q4", ir.DataType.UINT8, (columns, blocks, block_size // 2), lambda: result.read().packed)
     nodes: list[ir.Node] = []
     inputs = [

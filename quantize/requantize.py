@@ -16,14 +16,14 @@ from onnx_ir.tape import Tape
 
 from onnxrank.engine.requantized import ALIGNED
 from onnxrank.quantize.int8 import SMALLEST_ABSMAX, quantize_int8
-from onnxrank.quantize.weights import MICROSOFT, WeightedNode, static_shape
+from onnxrank.quantize.weights import MICROSOFT, Exclude, WeightedNode, static_shape
 
 # The external file that the prefix graph names for its int8 weights. It does not exist: the session gets the weights
 # by name or, in JavaScript, as the file's content.
 LOCATION = "requantized_at_load"
 
 
-def quantize_requantized(model: ir.Model, *, exclude: str | None = None) -> int:
+def quantize_requantized(model: ir.Model, *, exclude: Exclude = None) -> int:
     """Quantize every MatMul with a constant [K, N] weight as `quantize_int8` does, in place, but leave the weights to
     the graph of `requantize_graph`; return how many there were."""
     count = quantize_int8(model, exclude=exclude, weights=_external)

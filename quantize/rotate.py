@@ -24,7 +24,7 @@ SEED = 0
 VALUE, OUTPUT = re.compile(r"(.*)\.v_proj\.weight\.T"), "{}.o_proj.weight.T"
 
 
-def rotate(model: ir.Model, hessians: Hessians | None = None) -> bool:
+def rotate(model: ir.Model, hessians: Hessians) -> bool:
     """Rotate the graph in place and return True; if it has no residual stream between RMS norms, leave it unchanged and
     return False.
 
@@ -33,7 +33,6 @@ def rotate(model: ir.Model, hessians: Hessians | None = None) -> bool:
     stream = _Stream.of(model)
     if stream is None:
         return False
-    hessians = hessians or Hessians()
     _rotate_values(model, hessians)
     _rotate_stream(model, stream, hessians)
     drop_unused_weights(model)
@@ -136,11 +135,11 @@ class _Foreign(Exception):
 def _rotate_stream(model: ir.Model, stream: _Stream, hessians: Hessians) -> None:
     matrix = rotation(stream.width)
     for weight in (*stream.tables, *stream.writers, *stream.biases):
-        _change(weight, lambda values: values @ matrix)
+        change_weight(weight, lambda values: values @ matrix)
     for weight, gain in stream.readers.items():
         assert gain.const_value is not None
         gains = gain.const_value.numpy().astype(np.float64)
-        _change(weight, partial(_fold, gains, matrix))
+        change_weight(weight, partial(_fold, gains, matrix))
         # A gain of 0 ends a channel, whose moments are then unknown.
         inverse = np.divide(1, gains, out=np.zeros_like(gains), where=gains != 0)
         hessians.change_basis(str(weight.name), matrix.T * inverse)
@@ -164,10 +163,9 @@ def _rotate_values(model: ir.Model, hessians: Hessians) -> None:
         if back is None or back.const_value is None:
             continue
         matrix = rotation(static_shape(back.const_value)[0] // heads)
-        _change(value, lambda values, matrix=matrix: _by_head(values, matrix))
-        for bias in _biases(value):
-            _change(bias, lambda values, matrix=matrix: _by_head(values, matrix))
-        _change(back, lambda values, matrix=matrix: _by_head(values.T, matrix).T)
+        for changed in (value, *_biases(value)):
+            change_weight(changed, partial(_by_head, matrix))
+        change_weight(back, partial(_back_by_head, matrix))
         hessians.change_basis(output, np.kron(np.eye(heads), matrix.T).astype(np.float64))
 
 
@@ -188,13 +186,18 @@ def _biases(weight: ir.Value) -> Iterator[ir.Value]:
                 yield bias
 
 
-def _by_head(values: Floats, matrix: Floats) -> Floats:
+def _by_head(matrix: Floats, values: Floats) -> Floats:
     """Multiply each head's columns, of [..., heads x size], by a matrix [size, size]."""
     heads = values.reshape(*values.shape[:-1], -1, len(matrix)) @ matrix
     return heads.reshape(values.shape)
 
 
-def _change(weight: ir.Value, change: Callable[[Floats], Floats]) -> None:
+def _back_by_head(matrix: Floats, values: Floats) -> Floats:
+    """Multiply each head's rows, of [heads x size, N], by the inverse of a rotation [size, size]."""
+    return _by_head(matrix, values.T).T
+
+
+def change_weight(weight: ir.Value, change: Callable[[Floats], Floats]) -> None:
     """Replace a weight's values by `change` of them, in float64, when they are read."""
     tensor = weight.const_value
     assert tensor is not None

@@ -15,16 +15,20 @@ DAMPING = 0.01
 PANEL = 128
 
 
-def round_to_nearest(weight: Floats, steps: Floats, low: int, high: int) -> NDArray[np.int8]:
-    """Return the nearest multiples, int8 [K, N], of the steps, broadcastable to [K, N], from low to high."""
-    return np.clip(np.rint(weight / steps), low, high).astype(np.int8)
+def rounded(
+    weight: Floats, steps: Floats, low: int, high: int, hessian: NDArray[np.float64] | None
+) -> NDArray[np.int8]:
+    """Return multiples, int8 [K, N], of the steps, broadcastable to [K, N], from low to high: such that products with
+    inputs of this Hessian, [K, K], change the least, or the nearest ones if it is None."""
+    if hessian is None or not hessian.any():
+        return np.clip(np.rint(weight / steps), low, high).astype(np.int8)
+    return round_by_hessian(weight, steps, low, high, hessian)
 
 
 def round_by_hessian(
     weight: Floats, steps: Floats, low: int, high: int, hessian: NDArray[np.float64]
 ) -> NDArray[np.int8]:
-    """Return multiples as `round_to_nearest` does, such that the products with inputs of this Hessian, [K, K],
-    change the least."""
+    """Return multiples as `rounded` does."""
     order = np.argsort(-np.diag(hessian), kind="stable")
     corrections = _corrections(hessian[np.ix_(order, order)])
     rest = weight[order].astype(np.float32)

@@ -9,6 +9,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 MICROSOFT = "com.microsoft"
+# The start of names, or several.
+Exclude = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class WeightedNode:
         return self.weight.const_value.numpy().astype(np.float32, copy=False)
 
 
-def constant_matmuls(model: ir.Model, exclude: str | None) -> Iterator[WeightedNode]:
+def constant_matmuls(model: ir.Model, exclude: Exclude) -> Iterator[WeightedNode]:
     """Yield `MatMul(x, constant [K, N])`, except for weights whose name starts with `exclude`."""
     for node in list(model.graph):
         if node.op_type == "MatMul" and node.domain == "":

@@ -19,6 +19,8 @@ from onnxrank.export.artifact.saving import save_graphs
 from onnxrank.export.checkpoint.vocabulary import Vocabulary
 from onnxrank.export.scratch import scratch
 from onnxrank.quantize.embedding_rows import keep_rows
+from onnxrank.quantize.hessians import Hessians
+from onnxrank.quantize.rotate import rotate
 from onnxrank.text.prompt import PromptEncoder, TokenIds
 
 FILE = "onnx/fixed_past.bin"
@@ -59,6 +61,8 @@ def _compute(model: ir.Model, shape: KeyValueCache, token_ids: NDArray[np.int64]
     rows, places = np.unique(token_ids, return_inverse=True)
     # Without the rest of its vocabulary, the graph is much smaller.
     ids = places if keep_rows(model, rows) else token_ids
+    # As the variants that read it: their values are in another basis.
+    rotate(model, Hessians())
     place = scratch() / "float32"
     try:
         save_graphs([(place / "prefix.onnx", model)])

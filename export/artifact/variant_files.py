@@ -14,14 +14,22 @@ from onnxrank.export.checkpoint.vocabulary import Vocabulary
 from onnxrank.export.graph.heads import EXACT
 from onnxrank.export.options import Options, Setting
 from onnxrank.quantize.embedding_rows import keep_rows
+from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.requantize import requantize_graph
 from onnxrank.quantize.variants import apply_precision
 
 
-def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, vocabulary: Vocabulary | None) -> Variant:
+def write_variant(
+    folder: Path,
+    name: str,
+    graphs: Graphs,
+    options: Options,
+    vocabulary: Vocabulary | None,
+    hessians: Callable[[], Hessians],
+) -> Variant:
     """Write the graphs of a variant to `folder`/onnx; return its manifest entry, without parity yet.
 
-    vocabulary: the tokens to keep; None for all.
+    vocabulary: the tokens to keep; None for all. hessians: makes those of a graph's weights.
     """
     precision = PRECISIONS[name]
     padded = f"onnx/model{precision.suffix}.onnx"
@@ -50,6 +58,7 @@ def write_variant(folder: Path, name: str, graphs: Graphs, options: Options, voc
             method=options.method,
             embedding_bits=options.embedding_bits,
             exclude=EXACT,
+            hessians=hessians(),
             prefix_graph=path == prefix,
         )
         models.append((folder / path, model))

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,6 +28,7 @@ from onnxrank.export.families import FAMILIES
 from onnxrank.export.families.family import Reference, Torch
 from onnxrank.export.helper_process import command, last_line, settings
 from onnxrank.export.options import FamilyOptions, Setting
+from onnxrank.export.proof.sensitivity import collect
 from onnxrank.leftovers import cleaned_up
 from onnxrank.progress import Done
 
@@ -93,6 +94,41 @@ def tokenize(folder: Path, texts: Sequence[str]) -> list[list[int]]:
     return found
 
 
+def measure_sensitivity(
+    folder: Path,
+    *,
+    family: str,
+    options: Mapping[str, Setting],
+    pairs: Sequence[tuple[str, str]],
+    skipped: int,
+    out: Path,
+    done: Done = lambda n: None,
+) -> dict[str, Path]:
+    """Return files with the second moments of each linear layer's inputs, see sensitivity.py, by the names of the
+    layers' modules; they are written to `out`.
+
+    pairs: texts (query, document). skipped: the number of first tokens of a prompt that do not count. `done(1)` is
+    called after each pair. Raises CheckpointError if transformers cannot load the checkpoint.
+    """
+    request = {
+        "folder": str(folder.resolve()),
+        "family": family,
+        "options": dict(options),
+        "instruction": None,
+        "pairs": pairs,
+        "skipped": skipped,
+        "moments": str(out),
+    }
+    try:
+        files: dict[str, str] = ask(request, done)
+    except OracleError as error:
+        raise CheckpointError(
+            f"PyTorch cannot measure how much scores depend on each layer ({one_line(error)}); "
+            "leave it out with --quality fast."
+        ) from error
+    return {name: Path(file) for name, file in files.items()}
+
+
 class OracleError(Exception):
     """The oracle's process returned no answer."""
 
@@ -133,7 +169,7 @@ def ask(request: Mapping[str, Any], done: Done) -> Any:
 
 
 def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
-    """Answer a request of `record` or `tokenize`; `done(1)` is called after each scored pair."""
+    """Answer a request of `record`, `tokenize` or `measure_sensitivity`; `done(1)` is called after each scored pair."""
     import torch
     import transformers
 
@@ -141,7 +177,19 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(request["folder"], trust_remote_code=False)
         return {"ids": [tokenizer(text, add_special_tokens=False)["input_ids"] for text in request["texts"]]}
     options = FamilyOptions.of(request["options"])
-    reference = reference_of(Path(request["folder"]), request["family"], options, request["instruction"])
+    models: list[Any] = []
+    load = partial(_load_float32, models) if "moments" in request else _load
+    reference = reference_of(Path(request["folder"]), request["family"], options, request["instruction"], load)
+    if "moments" in request:
+        encoded = [reference.encode(query, document) for query, document in request["pairs"]]
+        return collect(
+            torch,
+            models[0],
+            [partial(reference.score, *ids) for ids in encoded],
+            skipped=request["skipped"],
+            folder=Path(request["moments"]),
+            done=done,
+        )
     pairs = []
     with torch.inference_mode():
         for pair in request["pairs"]:
@@ -169,10 +217,16 @@ def _tell(message: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def reference_of(folder: Path, family: str, options: FamilyOptions, instruction: str | None = None) -> Reference:
+def reference_of(
+    folder: Path,
+    family: str,
+    options: FamilyOptions,
+    instruction: str | None = None,
+    load: Callable[..., Any] | None = None,
+) -> Reference:
     """Return a family's reference code for a checkpoint, which is loaded into this process.
 
-    instruction: instead of the model's default.
+    instruction: instead of the model's default. load: instead of `_load`.
     """
     import torch
     import transformers
@@ -188,7 +242,7 @@ def reference_of(folder: Path, family: str, options: FamilyOptions, instruction:
             options=options,
             scoring=plan.scoring if instruction is None else _instructed(plan.scoring, instruction),
             tokenizer=transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
-            load=partial(_load, folder),
+            load=partial(load or _load, folder),
         )
     )
 
@@ -212,6 +266,12 @@ def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
     for module in model.modules():
         _compute_in_float32(module)
     return model
+
+
+def _load_float32(models: list[Any], folder: Path, auto_class: str, **arguments: Any) -> Any:
+    """Load a model whose gradients can be computed, and append it to `models`."""
+    models.append(_load(folder, auto_class, **{**arguments, "dtype": "float32"}))
+    return models[-1]
 
 
 def _compute_in_float32(module: Any) -> None:

@@ -56,7 +56,12 @@ def collect(
         parameter.requires_grad_(False)
     # Gradients of activations need one input that has a gradient.
     model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: output.requires_grad_(True))
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    vocabulary = model.get_output_embeddings()
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not vocabulary
+    }
     files: dict[str, str] = {}
     for group in _groups(_sites(layers, scores[0])):
         sites = [Site(layers=names, moments=torch.zeros(2 * (layers[names[0]].in_features,))) for names in group]
@@ -68,7 +73,7 @@ def collect(
         for score in scores:
             score().sum().backward()
             for site in sites:
-                _add(site)
+                _add(site, sum(layers[name].out_features for name in site.layers))
             done(1)
         for hook in hooks:
             hook.remove()
@@ -127,8 +132,9 @@ def _hook(site: Site, skipped: int, *, first: bool) -> Callable[[Any, Any, Any],
     return forward
 
 
-def _add(site: Site) -> None:
+def _add(site: Site, outputs: int) -> None:
+    """Add the current text's calls to the moments. outputs: of all the site's layers."""
     for call in site.calls:
-        weight = call.weight + FLOOR * call.weight.mean()
+        weight = (call.weight + FLOOR * call.weight.mean()) / outputs
         site.moments += (call.x * weight[:, None]).T @ call.x
     site.calls.clear()
