@@ -13,10 +13,9 @@ from typer.testing import CliRunner, Result
 from onnxrank.artifact.manifest import read_manifest, write_manifest
 from onnxrank.cli.app import app
 from onnxrank.errors import BackendError, InputError, OutputError
-from onnxrank.proof.tolerances import TOLERANCES
 from onnxrank.reranker import Reranker
 from tests.exports import export_tiny, write_checkpoint
-from tests.tiny_families import TINY, TINY_TOLERANCES
+from tests.tiny_families import TINY
 
 LINES: list[dict[str, Any]] = [
     {"query": "sort an array", "documents": ["sort(a): sorts", "mean(a)", "Bread.", "det"], "relevance": [2, 1, 0, 0]},
@@ -38,12 +37,9 @@ def measured(*arguments: object) -> Any:
 
 def made(folder: Path, name: str, *variants: str) -> Path:
     """Return the artifact of a tiny checkpoint; the checkpoint is beside it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for variant, tolerance in TINY_TOLERANCES.items():
-            patch.setitem(TOLERANCES, variant, tolerance)
-        checkpoint = write_checkpoint(folder / "checkpoint", TINY[name].write)
-        options: Any = TINY[name].options.given()
-        export_tiny(checkpoint, folder / "out", family=TINY[name].family, variants=variants, **options)
+    checkpoint = write_checkpoint(folder / "checkpoint", TINY[name].write)
+    options: Any = TINY[name].options.given()
+    export_tiny(checkpoint, folder / "out", family=TINY[name].family, variants=variants, **options)
     return folder / "out"
 
 
