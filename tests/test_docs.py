@@ -59,6 +59,8 @@ FILES = {
         for name in ("pdf-to-markdown", "weather-now")
     ),
     "corpus.jsonl": '{"id": "pdf-to-markdown", "text": "Convert PDF documents into Markdown."}\n{"text": "Mean."}\n',
+    "my.jsonl": json.dumps({"query": "convert a pdf", "documents": ["PDF to Markdown", "mean"], "relevance": [1, 0]})
+    + "\n",
     "queries.jsonl": json.dumps({"query": "convert a pdf", "relevant": "pdf-to-markdown"}) + "\n",
 }
 DOCUMENTS = {name: ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")} | PAGES

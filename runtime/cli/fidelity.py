@@ -91,7 +91,7 @@ def fidelity(
     warn_of_skipped(skipped, str(pairs))
     chosen = dict(opened.variant(name) for name in variant) if variant else opened.manifest.variants
     # Before PyTorch runs, which may take long: what else can be wrong.
-    _check(candidates, scoring, pairs)
+    candidates = _rankable(candidates, scoring, pairs)
     models = {name: open_model(opened, name, layers=layers, dim=dim, threads=threads) for name in chosen}
     if reference:
         known = read_reference(reference, opened.manifest)
@@ -115,11 +115,15 @@ def fidelity(
     else:
         _show(opened, results, labels, megabytes)
     if plot:
-        write_plot(plot, f"{opened.manifest.name}: {len(candidates)} queries", expected, found)
+        write_plot(plot, f"{opened.manifest.name}: scores of {sum(map(len, expected))} documents", expected, found)
 
 
-def _check(candidates: Sequence[Candidates], scoring: Scoring, path: Path) -> None:
-    """Raise InputError for queries that this model cannot rank, BackendError if they have labels and no measures."""
+def _rankable(candidates: Sequence[Candidates], scoring: Scoring, path: Path) -> list[Candidates]:
+    """Return the queries with several documents.
+
+    Raises InputError if there are none, or instructions that the model does not take, BackendError if they have labels
+    and ir-measures is not installed.
+    """
     prompt = scoring.prompt or scoring.texts
     assert prompt
     for one in candidates:
@@ -127,10 +131,12 @@ def _check(candidates: Sequence[Candidates], scoring: Scoring, path: Path) -> No
             raise InputError(
                 f"{path} gives the instruction {one.instruction!r:.60}, and this model takes none; leave it out."
             )
-    if all(len(one.documents) < 2 for one in candidates):
+    several = [one for one in candidates if len(one.documents) > 1]
+    if not several:
         raise InputError(f"{path} has one document for each query, which is no ranking; give several.")
-    if any(has_labels(one) for one in candidates):
+    if any(has_labels(one) for one in several):
         ndcg([], [])  # says whether ir-measures is there
+    return several
 
 
 def _scored(
@@ -138,8 +144,7 @@ def _scored(
 ) -> tuple[list[Candidates], list[NDArray[np.float32]]]:
     """Return the queries with scores, and their scores; warn about documents without."""
     kept, expected = scores_of(known, candidates, column)
-    several = sum(len(one.documents) for one in candidates if len(one.documents) > 1)
-    if missing := several - sum(map(len, expected)):
+    if missing := sum(len(one.documents) for one in candidates) - sum(map(len, expected)):
         warn(f"{missing} documents without a score of PyTorch's were left out.")
     if not kept:
         raise InputError("PyTorch's scores are of other queries; write them again with --save-reference.")
@@ -181,7 +186,7 @@ def _show(
             for found in labels.differences.values()
         ]
         rows = [[*row, cell] for row, cell in zip(rows, points, strict=True)]
-        rows.insert(0, ["PyTorch", *[""] * (len(COLUMNS) - 1), f"{100 * labels.ndcg:.2f}"])
+        rows.insert(0, ["PyTorch", *[""] * (len(COLUMNS) - 1), f"{100 * labels.ndcg:.2f} ({labels.queries} queries)"])
     first = next(iter(results.values()))
     title = f"{opened.manifest.name}: ranking compared with PyTorch's, {first.queries} queries, {first.pairs} documents"
     show_table(title, columns, rows)

@@ -49,8 +49,8 @@ def write_plot(
     for panel in panels[len(found) :]:
         panel.set_visible(False)
     figure.suptitle(title)
-    figure.supxlabel("PyTorch's score, from the query's mean")
-    figure.supylabel("variant's score, from the query's mean")
+    figure.supxlabel("PyTorch's score, less its mean over the query", fontsize="medium")
+    figure.supylabel("the variant's, likewise", fontsize="medium")
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:

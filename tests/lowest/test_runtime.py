@@ -18,7 +18,7 @@ from tests.stand_in_hub import StandInHub
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "artifacts" / "demo"
-COMMANDS = ["rank", "verify", "info", "long-documents", "index", "search", "evaluate", "demo"]
+COMMANDS = ["rank", "verify", "fidelity", "info", "long-documents", "index", "search", "evaluate", "demo"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
@@ -103,21 +103,23 @@ def test_a_query_of_one_document_is_left_out() -> None:
 
 def test_a_tie_in_the_reference_has_no_order() -> None:
     # The same text twice: PyTorch's scores differ in the last bit.
-    expected, found = [np.float32([3, 1, 1.000001])], [np.float32([3, 1.000001, 1])]
+    expected, found = [numbers(3, 1, 1.000001)], [numbers(3, 1.000001, 1)]
     assert means(fidelity(expected, found)) == pytest.approx(PERFECT, abs=1e-5)
     assert means(fidelity(expected, found, tie=0))["kendall_tau"] == pytest.approx(1 / 3)
     assert rank_biased_overlap(numbers(1, 1, 3), numbers(1, 2, 3)) == pytest.approx(1)
     # The two best are a tie, too.
-    assert fidelity([numbers(2, 2, 0)], [numbers(1, 2, 0)]).top1_agreement.mean == 1
+    assert fidelity([numbers(2, 2.00001, 0)], [numbers(2, 1, 0)]).top1_agreement.mean == 1
     assert fidelity([numbers(2, 1, 0)], [numbers(1, 2, 0)]).top1_agreement.mean == 0
 
 
+@settings(deadline=None)
 @given(queries())
 def test_the_same_scores_are_perfect(scores: tuple[list[Floats], list[Floats]]) -> None:
     expected = [*scores[0], numbers(1, 2)]
     assert means(fidelity(expected, expected)) == pytest.approx(PERFECT)
 
 
+@settings(deadline=None)
 @given(queries(), st.lists(st.integers(-100, 100), min_size=4, max_size=4), st.sampled_from([0.25, 1.0, 8.0]))
 def test_a_constant_for_each_query_and_a_common_scale_change_nothing(
     scores: tuple[list[Floats], list[Floats]], constants: list[int], scale: float
@@ -128,6 +130,7 @@ def test_a_constant_for_each_query_and_a_common_scale_change_nothing(
     assert means(changed) == pytest.approx(means(fidelity(expected, found)))
 
 
+@settings(deadline=None)
 @given(queries())
 def test_measures_are_in_range(scores: tuple[list[Floats], list[Floats]]) -> None:
     found = fidelity(*scores)

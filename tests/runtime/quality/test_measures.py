@@ -1,5 +1,7 @@
 """nDCG of each query, against values computed by its formula."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,10 @@ def by_formula(relevance: list[int], scores: list[float]) -> float:
     """nDCG@10 with the grade as gain (Järvelin and Kekäläinen 2002), for scores without ties."""
 
     def dcg(grades: list[int]) -> float:
-        return sum(grade / np.log2(rank + 1) for rank, grade in enumerate(grades[:10], 1))
+        return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades[:10], 1))
 
     ranked = [relevance[i] for i in np.argsort(scores)[::-1]]
-    return float(dcg(ranked) / dcg(sorted(relevance, reverse=True)))
+    return dcg(ranked) / dcg(sorted(relevance, reverse=True))
 
 
 def test_ndcg_of_each_query_is_its_formula() -> None:
@@ -30,5 +32,5 @@ def test_ndcg_of_each_query_is_its_formula() -> None:
 
 
 def test_a_query_without_a_relevant_document_has_none() -> None:
-    assert ndcg([[0, 0], [1, 0]], [np.float32([2, 1]), np.float32([2, 1])]).tolist() == [0, 1]
+    assert ndcg([[0, 0], [1, 0]], [[2, 1], [2, 1]]).tolist() == [0, 1]
     assert ndcg([], []).shape == (0,)
