@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports clean
+.PHONY: help demo dist test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -83,6 +83,9 @@ bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints
 	$(VENV)/python -m benchmarks.encoders mmbert --keep
 	$(VENV)/python -m benchmarks.long_text build/mmbert-artifact
 	$(VENV)/python -m benchmarks.maxsim
+
+fidelity: .venv/ready ## Train checkpoints, install llama.cpp, and compare how well engines keep PyTorch's ranking
+	$(VENV)/python -m benchmarks.fidelity.bench
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-peers .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -9,6 +9,8 @@ PEERS = Path("build/peers")
 CHECKPOINT = Path("build/qwen3-full-size")
 CLASSIFIER = Path("build/bench/classifier")
 ARTIFACT = Path("build/bench/qwen3")
+# Qwen3's token ids of the answers "yes" and "no".
+ANSWERS = ("9693", "2152")
 OURS, ORACLE = "onnxrank int8", "PyTorch fp32"
 # The process keeps freed memory: PyTorch's large outputs then need no new pages, which made it up to 10 % faster.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "100000000"}
@@ -63,7 +65,7 @@ def _llama_cpp(kind: str, mode: str, settings: str, growth: bool = False) -> Eng
     model = PEERS / f"llama-cpp/models/{kind}.gguf"
     return Engine(
         module="benchmarks.peers.llama_cpp_worker",
-        arguments=(str(model), mode),
+        arguments=(str(model), mode, *ANSWERS),
         settings=f"built natively, flash attention, unified cache, logits of last tokens only; {settings}",
         weights=(model,),
         environment="llama-cpp",

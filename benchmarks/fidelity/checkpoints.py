@@ -1,5 +1,6 @@
 """Trains the benchmark's checkpoints: `python -m benchmarks.fidelity.checkpoints` (half an hour on two cores)."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -53,7 +55,40 @@ def encoder(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {"decoder": decoder, "qwen3": qwen3, "encoder": encoder}
+def late_interaction(folder: Path) -> None:
+    """all-MiniLM-L6-v2 as a ColBERT in PyLate's form, not trained: MaxSim compares its own token vectors."""
+    shutil.copytree(minilm(), folder, dirs_exist_ok=True)
+    width = int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"])
+    settings = {"in_features": width, "out_features": width, "bias": False}
+    identity = {**settings, "activation_function": "torch.nn.modules.linear.Identity"}
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ]
+    colbert = {
+        "model_type": "ColBERT",
+        "query_prefix": "",
+        "document_prefix": "",
+        "query_length": DECODER_TOKENS,
+        "document_length": 256,
+        "do_query_expansion": False,
+    }
+    (folder / "1_Dense").mkdir()
+    save_file({"linear.weight": torch.eye(width)}, folder / "1_Dense/model.safetensors")
+    for name, content in {
+        "modules.json": modules,
+        "1_Dense/config.json": identity,
+        "config_sentence_transformers.json": colbert,
+    }.items():
+        (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "decoder": decoder,
+    "qwen3": qwen3,
+    "encoder": encoder,
+    "late-interaction": late_interaction,
+}
 
 
 def checkpoint(name: str) -> Path:
@@ -106,7 +141,7 @@ def _encoder_score(model: Any, tokenizer: Any) -> Score:
 
 
 def main(
-    names: Annotated[list[str], typer.Argument(help="decoder, qwen3, encoder; all by default.")] = [*MAKERS],  # noqa: B006
+    names: Annotated[list[str], typer.Argument(help=f"{', '.join(MAKERS)}; all by default.")] = [*MAKERS],  # noqa: B006
 ) -> None:
     """Train the checkpoints that do not exist yet."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -38,6 +38,8 @@ def llama() -> tuple[LlamaForCausalLM, Any]:
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file.name, dtype=torch.float32)
     # transformers keeps a note that the file was quantized, and then refuses to save the model.
     del model.config.quantization_config, model.hf_quantizer
+    # The GGUF's title, which would be an unknown field of config.json.
+    del model.config._model_name_or_path
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -81,7 +83,7 @@ def qwen3(model: LlamaForCausalLM, samples: Tensor) -> Qwen3ForCausalLM:
             with torch.inference_mode():
                 model.model(samples)
             hook.remove()
-            heads = found[0].unflatten(-1, (-1, config.head_dim))
+            heads = found[0].view(*found[0].shape[:-1], -1, config.head_dim)
             gain = heads.square().mean().sqrt().expand(config.head_dim).clone()
             new[f"model.layers.{i}.self_attn.{part}_norm.weight"] = gain
     copy.load_state_dict(new)
@@ -110,7 +112,9 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 def answers(tokenizer: Tokenizer) -> tuple[int, int]:
     """Return the token ids of the two answers."""
-    return tokenizer.token_to_id("Yes"), tokenizer.token_to_id("No")
+    yes, no = tokenizer.token_to_id("Yes"), tokenizer.token_to_id("No")
+    assert yes is not None and no is not None
+    return yes, no
 
 
 def prompt(tokenizer: Tokenizer, query: str, document: str, *, tokens: int) -> list[int]:

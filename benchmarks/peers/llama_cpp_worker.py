@@ -1,7 +1,8 @@
-"""Scores with llama.cpp: `python -m benchmarks.peers.llama_cpp_worker WORKLOADS MODEL.gguf prompts|shared`.
+"""Scores with llama.cpp: `python -m benchmarks.peers.llama_cpp_worker WORKLOADS MODEL.gguf prompts|shared YES NO`.
 
 `prompts` computes whole prompts, several in one batch, as llama.cpp's server does. `shared` computes the documents'
 common tokens once and copies their cells to every sequence, which the library allows but the server does not do.
+YES and NO are the token ids of the two answers.
 """
 
 import ctypes
@@ -14,7 +15,6 @@ import llama_cpp
 
 from benchmarks.peers.worker import Score, batches, prompts, serve
 
-YES, NO = 9693, 2152
 THREADS = len(os.sched_getaffinity(0))
 SEQUENCES = 16
 # Tokens of a batch. These sizes, flash attention and a unified cache were the fastest settings of those tried.
@@ -24,7 +24,8 @@ PROMPT_TOKENS, SHARED_TOKENS = 512, 256
 class Model:
     """A model, and a context that grows with the longest prompt."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, yes: int, no: int) -> None:
+        self._yes, self._no = yes, no
         llama_cpp.llama_backend_init()
         self._quiet = llama_cpp.llama_log_callback(lambda *message: None)
         llama_cpp.llama_log_set(self._quiet, ctypes.c_void_p(0))
@@ -75,7 +76,7 @@ class Model:
         llama_cpp.llama_batch_free(batch)
         assert not failed, f"llama_decode returned {failed}"
         logits = [llama_cpp.llama_get_logits_ith(self._context, i) for i in last]
-        return [float(row[YES] - row[NO]) for row in logits]
+        return [float(row[self._yes] - row[self._no]) for row in logits]
 
 
 def score(model: Model, request: dict[str, Any], shared: bool) -> list[float]:
@@ -96,13 +97,13 @@ def score(model: Model, request: dict[str, Any], shared: bool) -> list[float]:
     return scores
 
 
-def main(workloads: Path, path: Path, mode: str) -> None:
+def main(workloads: Path, path: Path, mode: str, yes: int, no: int) -> None:
     def load() -> Score:
-        model = Model(path)
+        model = Model(path, yes, no)
         return lambda request: score(model, request, mode == "shared")
 
     serve(load, workloads)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
