@@ -41,8 +41,8 @@ def summarize(
         if OURS in answers:
             engines[name]["times_ours"] = paired_ratio(given, answers[OURS])
         if reference:
-            scores = [np.array(scored[0].scores, np.float32) for scored in (reference, given)]
-            engines[name]["kendall_tau"] = kendall_tau(*scores)
+            expected, found = (np.array(scored[0].scores, np.float32) for scored in (reference, given))
+            engines[name]["kendall_tau"] = kendall_tau(expected, found)
     floor = own * GIGA_OPERATIONS_PER_TOKEN / int8_ceiling
     summary = {"tokens": own, "prompt_tokens": whole, "floor_seconds": floor, "engines": engines}
     for figures in engines.values():

@@ -196,15 +196,12 @@ def measure_hessians(job: Job, artifact: Artifact, progress: Progress) -> Callab
     if job.plan.traced or not any(job.options.calibrates(PRECISIONS[name]) for name in job.options.variants):
         return Hessians
     pairs = calibration_pairs(job.options.calibration)
-    fixed = fixed_token_ids(artifact) if job.plan.graphs.prefix else ()
     with progress("measuring the weights' effect", len(pairs)) as done:
         files = measure_sensitivity(
             job.source.folder,
             family=job.family.name,
             options=job.options.recorded(),
             pairs=pairs,
-            # Their keys and values are float32's.
-            skipped=len(fixed),
             out=scratch(),
             done=done,
         )

@@ -100,15 +100,13 @@ def measure_sensitivity(
     family: str,
     options: Mapping[str, Setting],
     pairs: Sequence[tuple[str, str]],
-    skipped: int,
     out: Path,
     done: Done = lambda n: None,
 ) -> dict[str, Path]:
     """Return files with the second moments of each linear layer's inputs, see sensitivity.py, by the names of the
     layers' modules; they are written to `out`.
 
-    pairs: texts (query, document). skipped: the number of first tokens of a prompt that do not count. `done(1)` is
-    called after each pair. Raises CheckpointError if transformers cannot load the checkpoint.
+    pairs: texts (query, document). `done(1)` is called after each pair. Raises CheckpointError if transformers cannot load the checkpoint.
     """
     request = {
         "folder": str(folder.resolve()),
@@ -116,7 +114,6 @@ def measure_sensitivity(
         "options": dict(options),
         "instruction": None,
         "pairs": pairs,
-        "skipped": skipped,
         "moments": str(out),
     }
     try:
@@ -186,7 +183,6 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
             torch,
             models[0],
             [partial(reference.score, *ids) for ids in encoded],
-            skipped=request["skipped"],
             folder=Path(request["moments"]),
             done=done,
         )

@@ -42,14 +42,13 @@ def collect(
     model: Any,
     scores: Sequence[Callable[[], Any]],
     *,
-    skipped: int,
     folder: Path,
     done: Done,
 ) -> dict[str, str]:
     """Write the second moments [K, K], float32, of each linear layer's inputs to `folder`; return the files by the
     names of the layers' modules. Layers with a common input share a file.
 
-    scores: compute one text's logits each, a tensor. skipped: the number of first tokens of a text that do not count.
+    scores: compute one text's logits each, a tensor.
     `done(1)` is called after each text.
     """
     for parameter in model.parameters():
@@ -66,7 +65,7 @@ def collect(
     for group in _groups(_sites(layers, scores[0])):
         sites = [Site(layers=names, moments=torch.zeros(2 * (layers[names[0]].in_features,))) for names in group]
         hooks = [
-            layers[name].register_forward_hook(_hook(site, skipped, first=not i))
+            layers[name].register_forward_hook(_hook(site, first=not i))
             for site in sites
             for i, name in enumerate(site.layers)
         ]
@@ -116,16 +115,16 @@ def _groups(sites: Sequence[tuple[list[str], int]]) -> Iterator[list[list[str]]]
         yield group
 
 
-def _hook(site: Site, skipped: int, *, first: bool) -> Callable[[Any, Any, Any], None]:
+def _hook(site: Site, *, first: bool) -> Callable[[Any, Any, Any], None]:
     """Return a hook for a layer of the site. first: whether it is the one that runs first."""
 
     def forward(module: Any, inputs: Any, output: Any) -> None:
         if first:
-            site.calls.append(Call(inputs[0].detach().reshape(-1, module.in_features)[skipped:]))
+            site.calls.append(Call(inputs[0].detach().reshape(-1, module.in_features)))
         call = site.calls[-1]
 
         def backward(gradient: Any) -> None:
-            call.weight = call.weight + gradient.reshape(-1, module.out_features)[skipped:].square().sum(1)
+            call.weight = call.weight + gradient.reshape(-1, module.out_features).square().sum(1)
 
         output.register_hook(backward)
 
