@@ -13,7 +13,7 @@ from onnxrank.artifact.manifest import Manifest
 from onnxrank.export.checkpoint.sources import locate
 from onnxrank.export.exporter import export
 from onnxrank.export.options import FamilyOptions, Options
-from onnxrank.export.proof import golden_pairs
+from onnxrank.export.proof import calibration, golden_pairs
 from onnxrank.export.proof.oracle import score_request
 from onnxrank.progress import Done, progress
 
@@ -23,12 +23,14 @@ FEW = 5
 
 @contextmanager
 def few_golden_pairs(folder: Path, queries: int = FEW) -> Iterator[None]:
-    """Prove exports on the first queries of the golden pairs alone; `folder` gets a file of them."""
+    """Prove exports on the first queries of the golden pairs alone, of which `folder` gets a file, and calibrate on as
+    few."""
     few = folder / golden_pairs.FILE.name
     with golden_pairs.FILE.open(encoding="utf-8") as lines:
         few.write_text("".join(islice(lines, queries)), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(golden_pairs, "FILE", few)
+        patch.setattr(calibration, "PAIRS", FEW)
         yield
 
 

@@ -22,6 +22,6 @@ SAME: dict[str, Any] = {
 def variant_of(parity: dict[str, Parity], *, batch_effect: float) -> Variant:
     """Return a variant without files."""
     return Variant(
-        padded="", prefix=None, requantize=None, exits={}, files=(), settings={}, kept_float32=(), parity=parity,
-        batch_effect=batch_effect, graph_difference=0.0, accepted_loss=False, evaluation=None,
+        padded="", prefix=None, requantize=None, past=None, exits={}, files=(), settings={}, kept_float32=(),
+        parity=parity, batch_effect=batch_effect, graph_difference=0.0, accepted_loss=False, evaluation=None,
     )  # fmt: skip

@@ -106,7 +106,8 @@ def measure_sensitivity(
     """Return files with the second moments of each linear layer's inputs, see sensitivity.py, by the names of the
     layers' modules; they are written to `out`.
 
-    pairs: texts (query, document). `done(1)` is called after each pair. Raises CheckpointError if transformers cannot load the checkpoint.
+    pairs: texts (query, document). `done(1)` is called after each pair. Raises CheckpointError if transformers cannot
+    load the checkpoint.
     """
     request = {
         "folder": str(folder.resolve()),

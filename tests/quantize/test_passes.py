@@ -110,7 +110,7 @@ def dequantize(blocks: Blocks, rows: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("block_size", [16, 32, 64, 256])
 def test_q4_weights_are_near_and_the_graph_uses_them(method: str, block_size: int, tmp_path: Path) -> None:
-    weight = dequantize(METHODS[method].quantize(WEIGHT, block_size), len(WEIGHT))
+    weight = dequantize(METHODS[method].quantize(WEIGHT, block_size, None), len(WEIGHT))
     error = np.sqrt(np.square(weight - WEIGHT).mean() / np.square(WEIGHT).mean())
     # Gaussian weights in 4 bits: a tenth, growing with the block.
     assert 0.02 < error < 0.17
@@ -134,7 +134,7 @@ def test_requantized_weights_are_the_4_bit_ones_in_int8(method: str, block_size:
     requantize = onnxruntime.InferenceSession(tmp_path / "requantize.onnx", providers=[CPU])
     values, scales = requantize.run(["weight.requantized", "weight.channel_scales"], {})
 
-    blocks = METHODS[method].quantize(WEIGHT, block_size)
+    blocks = METHODS[method].quantize(WEIGHT, block_size, None)
     if blocks.zero_points.dtype == np.float32:
         blocks = replace(blocks, zero_points=blocks.zero_points.astype(np.float16))
     weight = dequantize(replace(blocks, scales=blocks.scales.astype(np.float16).astype(np.float32)), len(WEIGHT))

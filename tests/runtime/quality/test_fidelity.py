@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from onnxrank.artifact.manifest import Interval
 from onnxrank.quality.fidelity import (
     Fidelity,
-    Interval,
     difference,
     fidelity,
     flipped_gaps,
