@@ -236,6 +236,7 @@ def test_a_wheel_carries_what_it_must_and_two_builds_have_the_same_bytes(tmp_pat
         "onnxrank/py.typed",
         "onnxrank/export/demo/model.safetensors",
         "onnxrank/export/demo/NOTICE",
+        "onnxrank/export/proof/calibration.jsonl",
         "onnxrank/export/proof/golden_pairs.jsonl",
         "onnxrank/web/package.json",
         "onnxrank/web/demo/index.html",

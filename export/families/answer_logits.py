@@ -6,7 +6,7 @@ from typing import Any
 from onnxrank.artifact.manifest import Activation, Prompt, VocabularyReadout
 from onnxrank.export.architectures import decoder
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
-from onnxrank.export.families.family import Plan, Torch, scoring
+from onnxrank.export.families.family import Plan, Reference, Torch, scoring
 from onnxrank.export.graph.heads import Read, linear_score
 
 
@@ -40,12 +40,14 @@ def answer_plan(
     return Plan(scoring=recipe, graphs=decoder.scoring_graphs(checkpoint, max_length, head))
 
 
-def answer_reference(torch: Torch, true: int, false: int | None) -> Callable[[list[int], list[int]], Any]:
-    """Return a function that computes this score with transformers' causal language model."""
+def answer_reference(
+    torch: Torch, encode: Callable[[str, str], tuple[list[int], list[int]]], true: int, false: int | None
+) -> Reference:
+    """Return a reference that computes this score with transformers' causal language model."""
     model = torch.load("AutoModelForCausalLM")
 
     def score(query_ids: list[int], ids: list[int]) -> Any:
         logits = model(input_ids=torch.torch.tensor([ids]), logits_to_keep=1).logits[0, -1].float()
         return logits[true] - (0 if false is None else logits[false])
 
-    return score
+    return Reference(encode=encode, score=score, model=model)

@@ -125,7 +125,7 @@ def reference(torch: Torch) -> Reference:
         similarities = vectors(query_ids, seen) @ vectors(ids, len(ids))[kept].T
         return similarities.max(dim=1).values.sum()
 
-    return Reference(encode=lambda q, d: (tokens(q, "query"), tokens(d, "document")), score=score)
+    return Reference(encode=lambda q, d: (tokens(q, "query"), tokens(d, "document")), score=score, model=model)
 
 
 def _trailing(ids: list[int], token_id: int) -> int:

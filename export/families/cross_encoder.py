@@ -94,7 +94,7 @@ def reference(torch: Torch) -> Reference:
         logits = (read(output.last_hidden_state.float()) if read else output.logits)[0]
         return logits[relevant] if other is None else logits[relevant] - logits[other]
 
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=score, model=model)
 
 
 def _typed(torch: Torch, model: Any) -> bool:

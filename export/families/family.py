@@ -68,11 +68,12 @@ class Reference:
 
     encode(query, document) returns the token ids of the query (empty for models that read pairs) and of the prompt or
     document. score(query_ids, ids) returns the logits, a tensor: one, or all exits (deepest first) by widths (widest
-    first), [exits x widths].
+    first), [exits x widths]. model: the module whose linear layers the score comes from.
     """
 
     encode: Callable[[str, str], tuple[list[int], list[int]]]
     score: Callable[[list[int], list[int]], Any]
+    model: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ def reference(torch: Torch) -> Reference:
         hidden = model(input_ids=torch.torch.tensor([ids]), attention_mask=mask).last_hidden_state[0].float()
         return hidden.mean(0) @ weight / _temperature(torch.checkpoint)
 
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=score, model=model)
 
 
 def _head(checkpoint: Checkpoint, b: GraphBuilder, hidden: encoder.Hidden) -> Outputs:

@@ -101,7 +101,7 @@ def reference(torch: Torch) -> Reference:
         hidden = model(input_ids=torch.torch.tensor([ids])).last_hidden_state[0, -1]
         return hidden @ head + shift
 
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=score, model=model)
 
 
 def with_body(checkpoint: Checkpoint, options: FamilyOptions) -> Checkpoint:

@@ -90,7 +90,7 @@ def reference(torch: Torch) -> Reference:
             found += [_reference_head(torch, heads, f"{exit_}.{dim}", pooled[:dim]) for dim in dims]
         return torch.torch.cat(found)
 
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=score, model=model)
 
 
 def _keep(states: dict[int, Any], index: int, module: Any, inputs: Any, output: Any) -> None:

@@ -79,7 +79,7 @@ def reference(torch: Torch) -> Reference:
     def encode(query: str, document: str) -> tuple[list[int], list[int]]:
         return [], reference_token_ids(tokenizer, query, document, torch.scoring.max_length)
 
-    return Reference(encode=encode, score=answer_reference(torch, relevant, irrelevant))
+    return answer_reference(torch, encode, relevant, irrelevant)
 
 
 def reference_token_ids(tokenizer: Any, query: str, document: str, max_length: int) -> list[int]:

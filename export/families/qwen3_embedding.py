@@ -85,7 +85,7 @@ def reference(torch: Torch) -> Reference:
     def score(query_ids: list[int], ids: list[int]) -> Any:
         return embed(query_ids) @ embed(ids)
 
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=score, model=model)
 
 
 def _prompts(checkpoint: Checkpoint) -> tuple[str | None, str, str]:

@@ -84,7 +84,7 @@ def reference(torch: Torch) -> Reference:
         return [], reference_token_ids(tokenizer, query, document, torch.scoring.max_length, instruction)
 
     if not _is_classifier(torch.checkpoint):
-        return Reference(encode=encode, score=answer_reference(torch, *tokenizer.convert_tokens_to_ids([YES, NO])))
+        return answer_reference(torch, encode, *tokenizer.convert_tokens_to_ids([YES, NO]))
     model = torch.load("AutoModelForSequenceClassification")
     relevant, other = scored_labels(torch.checkpoint)
 
@@ -92,7 +92,7 @@ def reference(torch: Torch) -> Reference:
         logits = model(input_ids=torch.torch.tensor([ids])).logits[0].float()
         return logits[relevant] if other is None else logits[relevant] - logits[other]
 
-    return Reference(encode=encode, score=score)
+    return Reference(encode=encode, score=score, model=model)
 
 
 def reference_token_ids(

@@ -69,7 +69,7 @@ def reference(torch: Torch) -> Reference:
         suffix = tokens(render(torch.checkpoint, query, "\ue000", chat=chat).split("\ue000")[1])
         return [], ids if len(ids) <= length else [*ids[: length - len(suffix)], *suffix]
 
-    return Reference(encode=encode, score=answer_reference(torch, *_answers(torch.checkpoint)))
+    return answer_reference(torch, encode, *_answers(torch.checkpoint))
 
 
 def _answers(checkpoint: Checkpoint) -> tuple[int, int | None]:

@@ -175,14 +175,13 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(request["folder"], trust_remote_code=False)
         return {"ids": [tokenizer(text, add_special_tokens=False)["input_ids"] for text in request["texts"]]}
     options = FamilyOptions.of(request["options"])
-    models: list[Any] = []
-    load = partial(_load_float32, models) if "moments" in request else _load
+    load = _load_float32 if "moments" in request else _load
     reference = reference_of(Path(request["folder"]), request["family"], options, request["instruction"], load)
     if "moments" in request:
         encoded = [reference.encode(query, document) for query, document in request["pairs"]]
         return collect(
             torch,
-            models[0],
+            reference.model,
             [partial(reference.score, *ids) for ids in encoded],
             folder=Path(request["moments"]),
             done=done,
@@ -265,10 +264,9 @@ def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
     return model
 
 
-def _load_float32(models: list[Any], folder: Path, auto_class: str, **arguments: Any) -> Any:
-    """Load a model whose gradients can be computed, and append it to `models`."""
-    models.append(_load(folder, auto_class, **{**arguments, "dtype": "float32"}))
-    return models[-1]
+def _load_float32(folder: Path, auto_class: str, **arguments: Any) -> Any:
+    """Load a model through which gradients can be computed."""
+    return _load(folder, auto_class, **{**arguments, "dtype": "float32"})
 
 
 def _compute_in_float32(module: Any) -> None:

@@ -77,7 +77,7 @@ def collect(
         for hook in hooks:
             hook.remove()
         for site in sites:
-            file = folder / f"{len(files)}.npy"
+            file = folder / f"{site.layers[0]}.npy"
             np.save(file, site.moments.numpy())
             files |= dict.fromkeys(site.layers, str(file))
     return files
@@ -91,7 +91,9 @@ def _sites(layers: dict[str, Any], score: Callable[[], Any]) -> list[tuple[list[
     def note(name: str) -> Callable[[Any, Any], None]:
         def hook(module: Any, arguments: Any) -> None:
             kept.append(arguments[0])  # so that no other tensor gets its id
-            inputs[id(arguments[0])].append(name)
+            # A model may run several times for one score.
+            if not any(name in names for names in inputs.values()):
+                inputs[id(arguments[0])].append(name)
 
         return hook
 
