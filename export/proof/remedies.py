@@ -1,7 +1,6 @@
 """What to do if a variant does not score like PyTorch, or loses too much."""
 
 from onnxrank.export.options import Options
-from onnxrank.quantize.methods import METHODS
 
 MORE_PRECISE = {"fp16": "--fp32", "int8": "--fp16 or --fp32", "q4": "--int8 or --fp32", "q4f16": "--fp16 or --fp32"}
 SMALLEST_BLOCK = 16
@@ -12,8 +11,13 @@ def remedy(variant: str, options: Options, *, lossy: bool) -> str:
     if variant not in MORE_PRECISE:
         return "float32 should, so please report it with the checkpoint's name."
     ways = [f"a more precise variant ({MORE_PRECISE[variant]})"]
+    if options.quality == "fast":
+        ways.append("--quality best")
+    elif options.calibration is None and variant != "fp16":
+        ways.append("--calibration with texts like yours")
     if variant.startswith("q4"):
-        ways.append(f"--method {' or '.join(method for method in METHODS if method != options.method)}")
+        if options.method != "gptq":
+            ways.append("--method gptq")
         if options.block_size > SMALLEST_BLOCK:
             ways.append(f"--block-size {SMALLEST_BLOCK}")
         if options.embedding_bits == 4:

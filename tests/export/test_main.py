@@ -86,7 +86,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 REMEDY = (
-    "; try a more precise variant (--int8 or --fp32), --method k-quant or hqq, --block-size 16, --keep-passing to "
+    "; try a more precise variant (--int8 or --fp32), --calibration with texts like yours, --block-size 16, --keep-passing to "
     "write the others or --accept-loss to write it as it is."
 )
 
@@ -109,7 +109,7 @@ def test_keep_passing_writes_the_variants_that_pass(checkpoint: Path, tmp_path: 
     ("arguments", "end"),
     [
         (["--q4", "--int8"], REMEDY),
-        (["--q4", "--keep-passing"], "k-quant or hqq, --block-size 16 or --accept-loss to write it as it is."),
+        (["--q4", "--keep-passing"], "texts like yours, --block-size 16 or --accept-loss to write it as it is."),
     ],
 )
 def test_otherwise_nothing_is_written_and_the_message_says_what_to_do(
@@ -166,9 +166,10 @@ def test_no_option_accepts_wrong_scores(checkpoint: Path, tmp_path: Path, monkey
 
 def test_remedies_name_only_what_is_left_to_try() -> None:
     assert remedy("fp32", Options(), lossy=False) == "float32 should, so please report it with the checkpoint's name."
-    assert remedy("int8", Options(variants=("int8",)), lossy=False) == "try a more precise variant (--fp16 or --fp32)."
-    tried = Options(method="hqq", block_size=16, embedding_bits=4)
+    calibrated = Options(variants=("int8",), calibration=Path("own.jsonl"))
+    assert remedy("int8", calibrated, lossy=False) == "try a more precise variant (--fp16 or --fp32)."
+    tried = Options(method="hqq", quality="fast", block_size=16, embedding_bits=4)
     assert remedy("q4", tried, lossy=True) == (
-        "try a more precise variant (--int8 or --fp32), --method rtn or k-quant, --embedding-bits 8 or --accept-loss "
-        "to write it as it is."
+        "try a more precise variant (--int8 or --fp32), --quality best, --method gptq, --embedding-bits 8 or "
+        "--accept-loss to write it as it is."
     )

@@ -1,6 +1,7 @@
 """Rotated graphs compute the same, with activations that have no outliers."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_hessians_follow_the_weights(tmp_path: Path) -> None:
     for name in names:
         x = RNG.standard_normal((200, values_of(plain, name).shape[0]))
         moments[name] = x.T @ x
-    hessians = Hessians({name: lambda name=name: moments[name] for name in names})
+    hessians = Hessians({name: partial(moments.__getitem__, name) for name in names})
     assert rotate(changed, hessians) and spread(changed, hessians, exclude=EXACT)
     for name in names:
         before, after = values_of(plain, name), values_of(changed, name)

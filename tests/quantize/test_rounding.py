@@ -60,5 +60,7 @@ def test_a_change_of_basis_is_that_of_the_inputs() -> None:
     hessians.change_basis("w", matrix)
     hessians.change_basis("unknown", matrix)
     changed = X * scale @ matrix.T
-    np.testing.assert_allclose(hessians.of("w"), changed.T @ changed, rtol=1e-8)
+    found = hessians.of("w")
+    assert found is not None
+    np.testing.assert_allclose(found, changed.T @ changed, rtol=1e-8)
     assert hessians.of("unknown") is None

@@ -57,7 +57,7 @@ def test_moments_are_weighted_by_the_squared_gradient(
         x = model.table(ids).detach()
         left, right = (layer(x).detach().requires_grad_(True) for layer in (model.left, model.right))
         model.last(torch.tanh(left) * right)[-1].sum().backward()
-        weight = (left.grad.square().sum(1) + right.grad.square().sum(1)).numpy()  # type: ignore[union-attr]
+        weight = (left.grad.square().sum(1) + right.grad.square().sum(1)).numpy()
         weight = (weight + FLOOR * weight.mean()) / 10
         expected += (x.numpy() * weight[:, None]).T @ x.numpy()
     np.testing.assert_allclose(np.load(files["left"]), expected, rtol=1e-4, atol=1e-8)
