@@ -75,6 +75,8 @@ def write_variant(
             "method": options.method,
             "embedding_bits": options.embedding_bits,
         }
+    if precision.weight_bits <= 8:
+        settings["quality"] = options.quality
     return Variant(
         padded=padded,
         prefix=prefix,

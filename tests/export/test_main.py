@@ -86,8 +86,8 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 REMEDY = (
-    "; try a more precise variant (--int8 or --fp32), --calibration with texts like yours, --block-size 16, --keep-passing to "
-    "write the others or --accept-loss to write it as it is."
+    "; try a more precise variant (--int8 or --fp32), --calibration with texts like yours, --block-size 16, "
+    "--keep-passing to write the others or --accept-loss to write it as it is."
 )
 
 
