@@ -44,7 +44,9 @@ class Worker:
         stdin.flush()
         line = stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(self._command)} ended with {self._process.wait()}; see build/bench/logs.")
+            raise RuntimeError(
+                f"{' '.join(self._command)} ended with {self._process.wait()}; see the logs next to the workloads."
+            )
         return Answer(**json.loads(line))
 
     def close(self) -> None:

@@ -53,7 +53,8 @@ def _open(subject: Subject, name: str, model: Path, queries: range) -> Iterator[
     workloads.write_text(json.dumps({"first": requests[str(queries[0])], **requests}))
     worker = Worker(
         module="benchmarks.peers.llama_cpp_worker",
-        arguments=(str(model), "shared", *map(str, subject.answers)),
+        # Packed weights of these shapes end llama.cpp 0.3.36 with a segmentation fault on processors with AMX.
+        arguments=(str(model), "shared", *map(str, subject.answers), "plain"),
         settings="",
         weights=(),
         environment=ENVIRONMENT,

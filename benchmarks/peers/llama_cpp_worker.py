@@ -1,8 +1,9 @@
-"""Scores with llama.cpp: `python -m benchmarks.peers.llama_cpp_worker WORKLOADS MODEL.gguf prompts|shared YES NO`.
+"""Scores with llama.cpp: `python -m benchmarks.peers.llama_cpp_worker WORKLOADS MODEL.gguf MODE YES NO [plain]`.
 
-`prompts` computes whole prompts, several in one batch, as llama.cpp's server does. `shared` computes the documents'
-common tokens once and copies their cells to every sequence, which the library allows but the server does not do.
-YES and NO are the token ids of the two answers.
+The mode `prompts` computes whole prompts, several in one batch, as llama.cpp's server does. `shared` computes the
+documents' common tokens once and copies their cells to every sequence, which the library allows but the server does not
+do. YES and NO are the token ids of the two answers. `plain` leaves the weights as they are in the file instead of
+packing them for this processor.
 """
 
 import ctypes
@@ -24,12 +25,14 @@ PROMPT_TOKENS, SHARED_TOKENS = 512, 256
 class Model:
     """A model, and a context that grows with the longest prompt."""
 
-    def __init__(self, path: Path, yes: int, no: int) -> None:
+    def __init__(self, path: Path, yes: int, no: int, plain: bool) -> None:
         self._yes, self._no = yes, no
         llama_cpp.llama_backend_init()
         self._quiet = llama_cpp.llama_log_callback(lambda *message: None)
         llama_cpp.llama_log_set(self._quiet, ctypes.c_void_p(0))
-        self._model = llama_cpp.llama_model_load_from_file(bytes(path), llama_cpp.llama_model_default_params())
+        params = llama_cpp.llama_model_default_params()
+        params.use_extra_bufts = not plain
+        self._model = llama_cpp.llama_model_load_from_file(bytes(path), params)
         assert self._model, f"llama.cpp cannot load {path}"
         self._cells = 0
         self._context: Any = None
@@ -97,13 +100,14 @@ def score(model: Model, request: dict[str, Any], shared: bool) -> list[float]:
     return scores
 
 
-def main(workloads: Path, path: Path, mode: str, yes: int, no: int) -> None:
+def main(workloads: Path, path: Path, mode: str, yes: int, no: int, plain: bool) -> None:
     def load() -> Score:
-        model = Model(path, yes, no)
+        model = Model(path, yes, no, plain)
         return lambda request: score(model, request, mode == "shared")
 
     serve(load, workloads)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    workloads, model, mode, yes, no, *rest = sys.argv[1:]
+    main(Path(workloads), Path(model), mode, int(yes), int(no), rest == ["plain"])
