@@ -18,6 +18,7 @@ from onnxrank.quantize.weights import Exclude, constant_matmuls, initializer
 BLOCK = 32
 # The name of the Hadamard matrix, which is not to be quantized.
 HADAMARD = "hadamard"
+SHAPE = "hadamard_blocks"
 ACTIVATIONS = {"Mul", "Gelu", "BiasGelu", "FastGelu", "QuickGelu", "Relu"}
 
 
@@ -45,7 +46,7 @@ def _multiply(model: ir.Model, before: ir.Node, x: ir.Value, matrix: NDArray[np.
     blocks = np.array([-1, BLOCK], np.int64)
     nodes = [
         ir.node("Shape", [x]),
-        ir.node("Reshape", [x, initializer(model, "blocks", ir.tensor(blocks, name="blocks"))]),
+        ir.node("Reshape", [x, initializer(model, SHAPE, ir.tensor(blocks, name=SHAPE))]),
     ]
     hadamard = initializer(model, HADAMARD, ir.tensor(matrix.astype(np.float32), name=HADAMARD))
     nodes.append(ir.node("MatMul", [nodes[1].outputs[0], hadamard]))
