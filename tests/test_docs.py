@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def test_python(place: Path, page: str, number: int, block: str, monkeypatch: py
 def test_commands(place: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a page's in order, because some read what others wrote."""
     monkeypatch.chdir(place)
+    # Its checkpoints have random weights, whose scores lie close together.
+    monkeypatch.setitem(TOLERANCES, "q4", replace(TOLERANCES["q4"], noise=0.8))
     for line in shell_lines(PAGES[page]):
         if line.startswith(LINES_ELSEWHERE):
             continue
