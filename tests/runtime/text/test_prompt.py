@@ -52,7 +52,7 @@ def tokenizer_file(request: pytest.FixtureRequest) -> Path:
 
 
 # The fixture is a path that never changes.
-@settings(max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=TEXTS, document=TEXTS)
 def test_split_encoding_is_joint_encoding(tokenizer_file: Path, query: str, document: str) -> None:
     joint = reference_token_ids(reference_for(tokenizer_file), query, document, 8192)
