@@ -44,7 +44,8 @@ def main(
             _measure(subject, engine or NAMES, shlex.split(export))
     if docs:
         results = _results()
-        report.write_into(DOCS / "fidelity.md", f"{report.markdown(results)}\n{report.settings(results)}")
+        text = f"{plots.LINKS}\n\n{report.markdown(results)}\n{report.settings(results)}"
+        report.write_into(DOCS / "fidelity.md", text)
         plots.draw(results, DOCS)
 
 

@@ -38,7 +38,7 @@ def engines(subject: Subject, wanted: Container[str]) -> Iterator[Engine]:
         model = models / f"{TYPES[name]}.gguf"
         yield Engine(
             name=name,
-            settings=f"{version.replace('==', ' ')}, flash attention, 16-bit cache, shared prefix",
+            settings=f"{version.replace('==', ' ')}, flash attention, 16-bit cache, shared prefix, weights not packed",
             identity=name,
             megabytes=model.stat().st_size / 1e6,
             open=partial(_open, subject, name, model),

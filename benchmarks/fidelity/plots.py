@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks.fidelity.pytorch import HALF, REFERENCE
 
 NOISE, SCORES = "fidelity-noise.svg", "fidelity-scores.svg"
+LINKS = f"![Noise against the size of the weights]({NOISE})\n\n![Scores against PyTorch's]({SCORES})"
 SHOWN = (HALF, "onnxrank int8", "onnxrank q4")
 
 
