@@ -17,7 +17,7 @@ from onnxrank.quantize.hessians import Hessians
 # demo's evaluation set.
 TEXTS = Path(__file__).with_name("calibration.jsonl")
 # More texts change little and take longer.
-PAIRS = 96
+PAIRS = 64
 
 
 def calibration_pairs(path: Path | None) -> list[tuple[str, str]]:

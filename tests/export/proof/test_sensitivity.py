@@ -85,7 +85,7 @@ def test_every_weight_of_a_graph_has_its_moments(name: str, tmp_path: Path) -> N
 
 
 def test_texts_are_given_or_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "PAIRS", 96)
+    monkeypatch.setattr(calibration, "PAIRS", 64)
     assert len(calibration_pairs(None)) == 2 * len(TEXTS.read_text(encoding="utf-8").splitlines())
     own = tmp_path / "own.jsonl"
     own.write_text('{"query": "q", "documents": ["a", "b"]}\n')
