@@ -20,16 +20,15 @@ class Hessians:
         """Return a weight's second moments, [K, K], or None if they are not known."""
         return self._read[name]().astype(np.float64) if name in self._read else None
 
-    def change_basis(self, name: str, matrix: Floats) -> None:
-        """Note that the weight now has the inputs `matrix` x, where matrix is [K, K], or [K] for a diagonal one."""
+    def change_basis(self, name: str, change: Callable[[Floats], Floats]) -> None:
+        """Note that the weight's inputs are now `change` of what they were: it multiplies a matrix [K, N] from the left."""
         if name not in self._read:
             return
         before = self._read[name]
 
         def read() -> Floats:
             moments = before().astype(np.float64)
-            if matrix.ndim == 1:
-                return moments * matrix[:, None] * matrix
-            return matrix @ moments @ matrix.T
+            # A C AT; the moments are symmetric.
+            return change(change(moments).T)
 
         self._read[name] = read

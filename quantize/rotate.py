@@ -142,7 +142,7 @@ def _rotate_stream(model: ir.Model, stream: _Stream, hessians: Hessians) -> None
         change_weight(weight, partial(_fold, gains, matrix))
         # A gain of 0 ends a channel, whose moments are then unknown.
         inverse = np.divide(1, gains, out=np.zeros_like(gains), where=gains != 0)
-        hessians.change_basis(str(weight.name), matrix.T * inverse)
+        hessians.change_basis(str(weight.name), partial(_fold, inverse, matrix))
     ones = ir.tensor(np.ones(stream.width, np.float32), name="unit_gain")
     for node in stream.norms:
         node.replace_input_with(1 if node.op_type == FIRST_NORM else 2, initializer(model, "unit_gain", ones))
@@ -166,7 +166,7 @@ def _rotate_values(model: ir.Model, hessians: Hessians) -> None:
         for changed in (value, *_biases(value)):
             change_weight(changed, partial(_by_head, matrix))
         change_weight(back, partial(_back_by_head, matrix))
-        hessians.change_basis(output, np.kron(np.eye(heads), matrix.T).astype(np.float64))
+        hessians.change_basis(output, partial(_back_by_head, matrix))
 
 
 def _heads(model: ir.Model) -> int:

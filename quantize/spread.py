@@ -36,7 +36,7 @@ def spread(model: ir.Model, hessians: Hessians, *, exclude: Exclude = None) -> i
             continue
         found.node.replace_input_with(0, _multiply(model, found.node, x, matrix))
         change_weight(found.weight, partial(_back, matrix))
-        hessians.change_basis(found.name, np.kron(np.eye(found.shape[0] // BLOCK), matrix.T).astype(np.float64))
+        hessians.change_basis(found.name, partial(_back, matrix))
         count += 1
     return count
 

@@ -56,9 +56,9 @@ def test_int8_and_gptq_use_the_hessian() -> None:
 def test_a_change_of_basis_is_that_of_the_inputs() -> None:
     matrix, scale = RNG.standard_normal((ROWS, ROWS)), RNG.uniform(1, 2, ROWS)
     hessians = Hessians({"w": lambda: HESSIAN})
-    hessians.change_basis("w", scale)
-    hessians.change_basis("w", matrix)
-    hessians.change_basis("unknown", matrix)
+    hessians.change_basis("w", lambda values: scale[:, None] * values)
+    hessians.change_basis("w", lambda values: matrix @ values)
+    hessians.change_basis("unknown", lambda values: values)
     changed = X * scale @ matrix.T
     found = hessians.of("w")
     assert found is not None
