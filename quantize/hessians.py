@@ -21,7 +21,7 @@ class Hessians:
         return self._read[name]().astype(np.float64) if name in self._read else None
 
     def change_basis(self, name: str, change: Callable[[Floats], Floats]) -> None:
-        """Note that the weight's inputs are now `change` of what they were: it multiplies a matrix [K, N] from the left."""
+        """Note that the weight's inputs are now A x, where `change` returns A m of a matrix m [K, N]."""
         if name not in self._read:
             return
         before = self._read[name]
