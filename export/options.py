@@ -67,10 +67,13 @@ class Options:
     scripts: Sequence[str] = ()
     family: FamilyOptions = FamilyOptions()
 
+    def has_quality(self, precision: Precision) -> bool:
+        """Whether `quality` decides how a variant's weights are rounded."""
+        return precision.weight_bits == 8 or (precision.weight_bits == 4 and self.method == "gptq")
+
     def calibrates(self, precision: Precision) -> bool:
         """Whether a variant's weights are rounded by their measured effect on the score."""
-        by_effect = precision.weight_bits == 8 or (precision.weight_bits == 4 and self.method == "gptq")
-        return by_effect and self.quality != "fast"
+        return self.has_quality(precision) and self.quality != "fast"
 
     def recorded(self) -> dict[str, Setting]:
         """Return what the manifest records: the family's options and the scripts."""

@@ -75,7 +75,7 @@ def write_variant(
             "method": options.method,
             "embedding_bits": options.embedding_bits,
         }
-    if precision.weight_bits <= 8:
+    if options.has_quality(precision):
         settings["quality"] = options.quality
     return Variant(
         padded=padded,
