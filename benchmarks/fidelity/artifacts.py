@@ -82,7 +82,9 @@ def _engine(subject: Subject, name: str, artifact: Artifact, variant: str) -> En
     files = artifact.manifest.variants[variant]
     own = QUANTIZERS[name].settings if name in QUANTIZERS else "prefix graph" if files.prefix else "padded graph"
     # The weights are in files of their own unless the model is tiny.
-    weights = [artifact.folder / file for file in files.files if "_data" in file] or [artifact.folder / files.padded]
+    weights = [artifact.folder / file for file in files.files if not file.endswith(".onnx")] or [
+        artifact.folder / files.padded
+    ]
     return Engine(
         name=name,
         settings=f"ONNX Runtime {onnxruntime.__version__}, {own}",

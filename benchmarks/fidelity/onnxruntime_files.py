@@ -36,9 +36,19 @@ def quantized(artifact: Artifact, name: str, folder: Path) -> None:
 
 
 def _dynamic(source: Path, target: Path) -> None:
+    from onnx import TensorProto
     from onnxruntime.quantization import quantize_dynamic
 
-    quantize_dynamic(source, target, per_channel=True, op_types_to_quantize=["MatMul"], use_external_data_format=True)
+    # ONNX's shape inference does not know ONNX Runtime's own operators.
+    options = {"DefaultTensorType": TensorProto.FLOAT}
+    quantize_dynamic(
+        source,
+        target,
+        per_channel=True,
+        op_types_to_quantize=["MatMul"],
+        use_external_data_format=True,
+        extra_options=options,
+    )
 
 
 def _round_to_nearest(source: Path, target: Path) -> None:
