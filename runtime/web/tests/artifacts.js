@@ -45,7 +45,8 @@ export function textOf(name, file) {
 export function allowed(variant, scores, device) {
   const largest = Math.max(1, ...scores.map(Math.abs));
   if (variant === "fp32") return 1e-4 * largest;
-  if (device === "cpu") return 5e-3 * largest;
+  // Activations between two 8-bit steps may be rounded to either side, which moves these tiny models' scores by a hundredth.
+  if (device === "cpu") return 2e-2 * largest;
   const mean = scores.reduce((a, b) => a + b) / scores.length;
   return 0.1 * Math.sqrt(scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / scores.length);
 }
