@@ -35,7 +35,8 @@ for (const dtype of ["fp32", "q4"]) {
     await page.close();
     assert.match(found.notes[0], /^webgpu is not used: .* on webgpu scores wrongly: its logits are off by up to [\d.]+, most for a pair of \d+ tokens/);
     assert.deepEqual([found.device, found.notes.length], ["webgpu", 1]);
-    assert.ok(Math.abs(found.score - wasm.score) < 5e-3);
+    // In q4, WASM starts from stored keys and values of the instruction, and WebGPU computes them.
+    assert.ok(Math.abs(found.score - wasm.score) < (dtype === "fp32" ? 5e-3 : 0.05));
   });
 }
 
