@@ -142,7 +142,7 @@ for (const hashed of [true, false]) {
       );
     });
     await page.close();
-    assert.deepEqual(kept, hashed ? new Array(5).fill(true) : []);
+    assert.deepEqual(kept, hashed ? new Array(6).fill(true) : []);
     assert.ok(score > 0 && score < 1);
   });
 }
