@@ -3,7 +3,8 @@
 import json
 import platform
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -57,7 +58,8 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 class Job:
     """One export whose checkpoint and options have been checked against each other.
 
-    vocabulary: the tokens to keep; None for all.
+    vocabulary: the tokens to keep; None for all. calibration: the pairs (query, document) on which the weights' effect
+    is measured.
     """
 
     source: CheckpointSource
@@ -67,6 +69,7 @@ class Job:
     tokenizer: Tokenizer
     plan: Plan
     vocabulary: Vocabulary | None
+    calibration: Sequence[tuple[str, str]]
 
 
 def export(
@@ -85,13 +88,13 @@ def export(
     left_out(variant, reason) is called for each variant that does not score like PyTorch, which is then left out; None
     refuses the whole export. Raises a RerankError, also if no variant is left, and then leaves `out` unchanged.
     """
-    with staged_artifact(out, force=force) as folder:
+    with staged_artifact(out, force=force) as folder, tempfile.TemporaryDirectory(dir=scratch()) as moments:
         job = prepare(source, family, options)
         write_texts(job, folder)
         golden = record_golden(job, folder, progress)
         artifact = Artifact(folder=folder, manifest=empty_manifest(job))
         artifact = with_fitting_prompt(artifact, golden, job.source.folder)
-        hessians = measure_hessians(job, artifact, progress)
+        hessians = measure_hessians(job, Path(moments), progress)
         for i, variant in enumerate(options.variants, 1):
             try:
                 artifact = add_variant(job, artifact, golden, variant, hessians, progress)
@@ -113,6 +116,12 @@ def prepare(source: CheckpointSource, family: str | None, options: Options) -> J
     plan = chosen.plan(checkpoint, tokenizer, options.family)
     if options.head == "lm" and plan.graphs.vocabulary is None:
         raise InputError(f"--head lm is for causal language models, and family {chosen.name} is not one.")
+    if options.calibration and not any(options.calibrates(PRECISIONS[name]) for name in options.variants):
+        raise InputError(
+            f"--calibration {options.calibration} would not be read: only int8 and q4 by gptq measure on texts, "
+            "without --quality fast; leave it out."
+        )
+    calibration = calibration_pairs(options.calibration)
     vocabulary: Vocabulary | None = None
     if options.scripts:
         if options.head == "lm":
@@ -131,6 +140,7 @@ def prepare(source: CheckpointSource, family: str | None, options: Options) -> J
         tokenizer=tokenizer,
         plan=plan,
         vocabulary=vocabulary,
+        calibration=calibration,
     )
 
 
@@ -188,21 +198,21 @@ def empty_manifest(job: Job) -> Manifest:
     )
 
 
-def measure_hessians(job: Job, artifact: Artifact, progress: Progress) -> Callable[[], Hessians]:
-    """Measure how much the score depends on each weight, if a variant needs it; return what makes a graph's Hessians.
+def measure_hessians(job: Job, folder: Path, progress: Progress) -> Callable[[], Hessians]:
+    """Measure how much the score depends on each weight, if a variant needs it; return what makes a graph's Hessians,
+    which reads the files that this writes to `folder`.
 
     A traced graph has other weights than the checkpoint.
     """
     if job.plan.traced or not any(job.options.calibrates(PRECISIONS[name]) for name in job.options.variants):
         return Hessians
-    pairs = calibration_pairs(job.options.calibration)
-    with progress("measuring the weights' effect", len(pairs)) as done:
+    with progress("measuring the weights' effect", len(job.calibration)) as done:
         files = measure_sensitivity(
             job.source.folder,
             family=job.family.name,
             options=job.options.recorded(),
-            pairs=pairs,
-            out=scratch(),
+            pairs=job.calibration,
+            out=folder,
             done=done,
         )
     return hessians_of(job.checkpoint, files)

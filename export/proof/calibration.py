@@ -23,7 +23,7 @@ PAIRS = 64
 def calibration_pairs(path: Path | None) -> list[tuple[str, str]]:
     """Return the first pairs (query, document) of a file with lines of a query and documents, by default of TEXTS.
 
-    Raises InputError naming a line that cannot be read.
+    Raises InputError naming a line that cannot be read, or a file that holds none.
     """
     candidates, _ = read_candidates(path or TEXTS, layout=Layout())
     pairs = [(one.query, document) for one in candidates for document in one.documents]

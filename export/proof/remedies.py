@@ -1,5 +1,6 @@
 """What to do if a variant does not score like PyTorch, or loses too much."""
 
+from onnxrank.artifact.variants import PRECISIONS
 from onnxrank.export.options import Options
 
 MORE_PRECISE = {"fp16": "--fp32", "int8": "--fp16 or --fp32", "q4": "--int8 or --fp32", "q4f16": "--fp16 or --fp32"}
@@ -11,10 +12,10 @@ def remedy(variant: str, options: Options, *, lossy: bool) -> str:
     if variant not in MORE_PRECISE:
         return "float32 should, so please report it with the checkpoint's name."
     ways = [f"a more precise variant ({MORE_PRECISE[variant]})"]
-    if options.quality == "fast":
-        ways.append("--quality best")
-    elif options.calibration is None and variant != "fp16":
+    if options.calibrates(PRECISIONS[variant]) and options.calibration is None:
         ways.append("--calibration with texts like yours")
+    elif options.has_quality(PRECISIONS[variant]) and options.quality == "fast":
+        ways.append("--quality best")
     if variant.startswith("q4"):
         if options.method != "gptq":
             ways.append("--method gptq")

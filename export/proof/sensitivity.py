@@ -48,8 +48,7 @@ def collect(
     """Write the second moments [K, K], float32, of each linear layer's inputs to `folder`; return the files by the
     names of the layers' modules. Layers with a common input share a file.
 
-    scores: compute one text's logits each, a tensor.
-    `done(1)` is called after each text.
+    scores: compute one text's logits each, a tensor. `done(1)` is called after each text.
     """
     for parameter in model.parameters():
         parameter.requires_grad_(False)

@@ -170,6 +170,8 @@ def test_remedies_name_only_what_is_left_to_try() -> None:
     assert remedy("int8", calibrated, lossy=False) == "try a more precise variant (--fp16 or --fp32)."
     tried = Options(method="hqq", quality="fast", block_size=16, embedding_bits=4)
     assert remedy("q4", tried, lossy=True) == (
-        "try a more precise variant (--int8 or --fp32), --quality best, --method gptq, --embedding-bits 8 or "
-        "--accept-loss to write it as it is."
+        "try a more precise variant (--int8 or --fp32), --method gptq, --embedding-bits 8 or --accept-loss to write it "
+        "as it is."
     )
+    assert "--quality best" in remedy("int8", Options(quality="fast"), lossy=True)
+    assert "--quality" not in remedy("fp16", Options(quality="fast"), lossy=True)

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,16 @@ def test_texts_are_given_or_the_packages(tmp_path: Path, monkeypatch: pytest.Mon
     own = tmp_path / "own.jsonl"
     own.write_text('{"query": "q", "documents": ["a", "b"]}\n')
     assert calibration_pairs(own) == [("q", "a"), ("q", "b")]
+    own.write_text("")
+    with pytest.raises(InputError, match="holds nothing"):
+        calibration_pairs(own)
     own.write_text("{}\n")
     with pytest.raises(InputError, match=r"own\.jsonl, line 1"):
         calibration_pairs(own)
+
+
+@pytest.mark.parametrize("options", [{"quality": "fast"}, {"variants": ("fp32",)}, {"method": "rtn"}])
+def test_texts_that_nothing_reads_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", TINY["bert"].write)
+    with pytest.raises(InputError, match="would not be read"):
+        prepare(locate(str(checkpoint)), "cross-encoder", Options(calibration=tmp_path / "own.jsonl", **options))
