@@ -94,7 +94,7 @@ clean: ## Remove what the other targets made
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install -q -c constraints.txt torch==2.13.0
-	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,export,dev,docs]"
+	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,serve,export,dev,docs]"
 	@touch $@
 
 runtime/web/node_modules/ready: runtime/web/package-lock.json
