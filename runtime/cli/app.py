@@ -2,7 +2,7 @@
 
 import typer
 
-from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, rank, search, verify
+from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, push, rank, score, search, verify
 from onnxrank.cli.console import run
 from onnxrank.cli.options import VersionOption
 
@@ -16,6 +16,7 @@ def _onnxrank(version: VersionOption = False) -> None:
 
 for command in (
     rank.rank,
+    score.score,
     verify.verify,
     fidelity.fidelity,
     info.info,
@@ -24,6 +25,8 @@ for command in (
     search.search,
     evaluate.evaluate,
     demo.demo,
+    push.push,
+    push.pull,
 ):
     app.command()(command)
 
