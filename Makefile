@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv/bin
 TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
+ADAPTERS := tests/runtime/integrations
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports fidelity clean
+.PHONY: help demo dist test fuzz web contract peers frameworks lowest setup check types docs links bench bench-quick bench-exports fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -35,13 +36,16 @@ peers: .venv-peers/ready ## Run the families on transformers 4, and our artifact
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/peers
 
+frameworks: .venv-frameworks/ready artifacts/demo/reranker.json ## Run the adapters in LangChain, LlamaIndex and Haystack
+	OMP_NUM_THREADS=1 .venv-frameworks/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
+
 lowest: .venv-lowest/ready artifacts/demo/reranker.json ## Run the runtime on the oldest releases that the package allows
 	LOWEST=1 .venv-lowest/bin/python -m pytest --confcutdir=tests/lowest tests/lowest
 
 artifacts/demo/reranker.json: .venv/ready
 	$(VENV)/export-model demo --q4 --force
 
-setup: .venv/ready .venv-peers/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
+setup: .venv/ready .venv-peers/ready .venv-frameworks/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
 
 check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .
@@ -88,13 +92,13 @@ fidelity: .venv/ready ## Train checkpoints, install llama.cpp, and compare how w
 	$(VENV)/python -m benchmarks.fidelity.bench
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-frameworks .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install -q -c constraints.txt torch==2.13.0
-	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,serve,export,dev,docs]"
+	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,parquet,retrieval,serve,export,dev,docs]"
 	@touch $@
 
 runtime/web/node_modules/ready: runtime/web/package-lock.json
@@ -118,8 +122,14 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	.venv-peers/bin/pip install -q --no-deps -r tests/peers/requirements-no-deps.txt
 	@touch $@
 
+.venv-frameworks/ready: $(ADAPTERS)/frameworks.txt pyproject.toml | .venv/ready .venv-peers/ready
+	$(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/pip install -q -r $<
+	.venv-frameworks/bin/pip install -q --no-deps -e .
+	@touch $@
+
 # After the others, which build the package in this folder too.
-.venv-lowest/ready: pyproject.toml | .venv/ready .venv-peers/ready
+.venv-lowest/ready: pyproject.toml | .venv/ready .venv-peers/ready .venv-frameworks/ready
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install -q uv
 	.venv-lowest/bin/uv pip install -q --python .venv-lowest/bin/python --resolution lowest-direct \

@@ -1,0 +1,28 @@
+"""Each framework's tests run where it is installed: `make frameworks` and `make clusters` have environments of their
+own. They use the demo's artifact in artifacts/, and nothing of the exporter.
+"""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+NEEDS = {
+    "test_frameworks.py": ("langchain_core", "langchain_classic", "llama_index", "haystack"),
+    "test_ray.py": ("ray",),
+    "test_spark.py": ("pyspark",),
+}
+
+collect_ignore = [name for name, packages in NEEDS.items() if not all(map(find_spec, packages))]
+# Before Haystack is imported: tests talk to no server.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The demo's artifact, which the make targets export."""
+    folder = ROOT / "artifacts" / "demo"
+    assert (folder / "reranker.json").is_file(), "make artifacts/demo/reranker.json"
+    return folder
