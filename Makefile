@@ -6,7 +6,7 @@ GEMMA := build/gemma2-tokenizer/tokenizer.json
 ADAPTERS := tests/runtime/integrations
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz web contract peers frameworks lowest setup check types docs links bench bench-quick bench-exports fidelity clean
+.PHONY: help demo dist test fuzz web contract peers frameworks clusters triton lowest setup check types docs links bench bench-quick bench-exports fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -38,6 +38,12 @@ peers: .venv-peers/ready ## Run the families on transformers 4, and our artifact
 
 frameworks: .venv-frameworks/ready artifacts/demo/reranker.json ## Run the adapters in LangChain, LlamaIndex and Haystack
 	OMP_NUM_THREADS=1 .venv-frameworks/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
+
+clusters: .venv-clusters/ready artifacts/demo/reranker.json /usr/bin/java ## Score 20,000 pairs with Ray Data and with Spark, of which a worker is killed
+	PAIRS=20000 PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 .venv-clusters/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
+
+triton: .venv-triton/ready artifacts/demo/reranker.json ## Score in Triton's python backend, with the server that nvidia-pytriton brings
+	OMP_NUM_THREADS=1 .venv-triton/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
 
 lowest: .venv-lowest/ready artifacts/demo/reranker.json ## Run the runtime on the oldest releases that the package allows
 	LOWEST=1 .venv-lowest/bin/python -m pytest --confcutdir=tests/lowest tests/lowest
@@ -92,7 +98,7 @@ fidelity: .venv/ready ## Train checkpoints, install llama.cpp, and compare how w
 	$(VENV)/python -m benchmarks.fidelity.bench
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers .venv-frameworks .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-frameworks .venv-clusters .venv-triton .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
@@ -122,11 +128,17 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	.venv-peers/bin/pip install -q --no-deps -r tests/peers/requirements-no-deps.txt
 	@touch $@
 
-.venv-frameworks/ready: $(ADAPTERS)/frameworks.txt pyproject.toml | .venv/ready .venv-peers/ready
-	$(PYTHON) -m venv .venv-frameworks
-	.venv-frameworks/bin/pip install -q -r $<
-	.venv-frameworks/bin/pip install -q --no-deps -e .
+# Not while the others build the package in this folder. pyspark alone is half a gigabyte: of these environments, `make
+# setup` and CI make that of the frameworks only.
+.venv-frameworks/ready .venv-clusters/ready .venv-triton/ready: .venv-%/ready: $(ADAPTERS)/%.txt pyproject.toml | .venv/ready .venv-peers/ready
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install -q -r $<
+	.venv-$*/bin/pip install -q --no-deps -e .
 	@touch $@
+
+/usr/bin/java:
+	apt-get update -qq
+	apt-get install -y -qq default-jre-headless
 
 # After the others, which build the package in this folder too.
 .venv-lowest/ready: pyproject.toml | .venv/ready .venv-peers/ready .venv-frameworks/ready

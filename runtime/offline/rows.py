@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """Stands for the query of a row that could not be read."""
+    """Stands for a query or a document that could not be read."""
 
     reason: str
 
@@ -95,8 +95,9 @@ def values_of(found: CellOutcome) -> tuple[Any, Any, str | None]:
 
 
 def _pair(model: PairModel, query: Any, document: Any) -> tuple[str, str] | Outcome:
-    if isinstance(query, Unreadable):
-        return Outcome(error=query.reason)
+    for cell in (query, document):
+        if isinstance(cell, Unreadable):
+            return Outcome(error=cell.reason)
     try:
         check_text(query, "query")
         return query, model.text(document)

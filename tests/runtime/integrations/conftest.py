@@ -3,6 +3,7 @@ own. They use the demo's artifact in artifacts/, and nothing of the exporter.
 """
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,13 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[3]
 NEEDS = {
     "test_frameworks.py": ("langchain_core", "langchain_classic", "llama_index", "haystack"),
+    "test_stores.py": ("lancedb", "qdrant_client"),
     "test_ray.py": ("ray",),
+    "test_triton.py": ("pytriton", "tritonclient"),
     "test_spark.py": ("pyspark",),
 }
 
 collect_ignore = [name for name, packages in NEEDS.items() if not all(map(find_spec, packages))]
 # Before Haystack is imported: tests talk to no server.
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+# Spark's workers run in this environment and not in the first on the path.
+os.environ["PYSPARK_PYTHON"] = sys.executable
 
 
 @pytest.fixture(scope="session")
