@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             if repo_id in self.hub.refusals:
                 return self._refuse(*self.hub.refusals[repo_id])
             if (self.hub.folder / repo_id).exists():
-                return self._refuse(409, "RepoExists")
+                return self._send_json({"url": f"{self.hub.endpoint}/{repo_id}"}, status=409)
             (self.hub.folder / repo_id).mkdir(parents=True)
             # Releases before 1.0 say `private`.
             self.hub.visibility[repo_id] = asked.get("visibility") or ("private" if asked["private"] else "public")
@@ -203,9 +203,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.downloads.append(Download(path=name, start=start, sent=len(part)))
         self.wfile.write(part)
 
-    def _send_json(self, data: Any) -> None:
+    def _send_json(self, data: Any, status: int = 200) -> None:
         content = json.dumps(data).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -2,7 +2,20 @@
 
 import typer
 
-from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, push, rank, score, search, verify
+from onnxrank.cli import (
+    demo,
+    evaluate,
+    fidelity,
+    index,
+    info,
+    long_documents,
+    push,
+    rank,
+    score,
+    search,
+    triton,
+    verify,
+)
 from onnxrank.cli.console import run
 from onnxrank.cli.options import VersionOption
 
@@ -27,6 +40,7 @@ for command in (
     demo.demo,
     push.push,
     push.pull,
+    triton.triton,
 ):
     app.command()(command)
 

@@ -14,6 +14,9 @@ from tests.exports import export_tiny, write_checkpoint
 from tests.stand_in_hub import COMMIT, StandInHub, point_client
 from tests.tiny_families import TINY
 
+# The hub's client calls its HTTP library in a way that the library deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
