@@ -1,6 +1,8 @@
 """Tokens a second of Ray Data, of Spark and of one process on the same cores; runs where `make clusters` does:
 `.venv-clusters/bin/python -m benchmarks.clusters artifacts/demo q4`."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,7 +57,7 @@ def one_process(artifact: Path, variant: str, given: Pairs, threads: int) -> tup
 
 
 def with_ray(artifact: Path, variant: str, given: Pairs, workers: int) -> float:
-    """Return the seconds, of a second run: the first one starts processes and reads files."""
+    """Return the seconds of a second run, whose files are in the machine's memory. Ray starts its workers anew."""
     import ray
 
     from onnxrank.integrations.ray import rerank
@@ -78,11 +80,13 @@ def with_ray(artifact: Path, variant: str, given: Pairs, workers: int) -> float:
 
 
 def with_spark(artifact: Path, variant: str, given: Pairs, workers: int) -> float:
-    """Return the seconds, of a second run: the first one starts processes and reads files."""
+    """Return the seconds of a second run, whose files are in the machine's memory. Ray starts its workers anew."""
     from pyspark.sql import SparkSession
 
     from onnxrank.integrations.spark import rerank
 
+    # The workers' Python; by default the first on the path.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     session = SparkSession.builder.master(f"local[{workers}]").config("spark.ui.enabled", "false").getOrCreate()
     try:
         frame = session.createDataFrame(_table(given)).repartition(workers * 2).cache()
