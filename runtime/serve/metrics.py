@@ -1,0 +1,69 @@
+"""Prometheus metrics: few, with few labels; with TEI's names as well for dashboards made for TEI."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from onnxrank.serve.observation import Facts
+from onnxrank.serve.scoring_backend import Backend
+from onnxrank.serve.tei_metrics import BUCKETS, TeiMetrics
+
+
+class Metrics:
+    """Counts requests; reads the queue when asked."""
+
+    def __init__(self, scheduler: Backend, *, tei: bool) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "onnxrank_requests", "Requests by route and status.", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "onnxrank_request_seconds", "From head to answer.", ["route"], buckets=BUCKETS, registry=registry
+        )
+        self._queue, self._inference = (
+            Histogram(f"onnxrank_{name}_seconds", text, buckets=BUCKETS, registry=registry)
+            for name, text in (("queue", "From tokens to the first pack."), ("inference", "In packs."))
+        )
+        self._documents, self._truncated, self._tokens = (
+            Counter(f"onnxrank_{name}", text, registry=registry)
+            for name, text in (
+                ("documents", "Documents of answered requests."),
+                ("truncated_documents", "Documents of which a part was not read."),
+                ("tokens", "Tokens of answered requests, prompts included."),
+            )
+        )
+        registry.register(_Queue(scheduler))
+        ProcessCollector(registry=registry)
+        self._tei = TeiMetrics(scheduler, registry) if tei else None
+
+    def __call__(self, facts: Facts) -> None:
+        """Count a request."""
+        self._requests.labels(facts.route, str(facts.status)).inc()
+        self._seconds.labels(facts.route).observe(facts.seconds)
+        if facts.documents and facts.status == 200:
+            self._documents.inc(facts.documents)
+            self._truncated.inc(facts.truncated)
+            self._tokens.inc(facts.tokens)
+            self._queue.observe(facts.timing.queue)
+            self._inference.observe(facts.timing.inference)
+        if self._tei and facts.method == "POST":
+            self._tei.count(facts)
+
+    def text(self) -> bytes:
+        """Return Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class _Queue(Collector):
+    def __init__(self, scheduler: Backend) -> None:
+        self._scheduler = scheduler
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._scheduler.state
+        yield GaugeMetricFamily("onnxrank_ready", "1 if it takes requests.", int(state.ready))
+        yield GaugeMetricFamily("onnxrank_queued_requests", "Requests that wait.", state.queued_requests)
+        yield GaugeMetricFamily("onnxrank_queued_tokens", "Tokens that wait.", state.queued_tokens)
+        yield GaugeMetricFamily("onnxrank_running_requests", "Requests of the pack that runs.", state.running_requests)
+        yield GaugeMetricFamily("onnxrank_tokens_per_second", "Measured speed.", state.tokens_per_second)
