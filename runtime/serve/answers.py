@@ -13,13 +13,14 @@ from onnxrank.serve.dialects.fields import Body, RerankBody, ScoringBody
 from onnxrank.serve.dialects.openai import EmbeddingsBody
 from onnxrank.serve.dialects.ranking import Hit, Ranking
 from onnxrank.serve.dialects.vllm_score import ScorePairs
-from onnxrank.serve.failures import NoScore, UnknownModel
+from onnxrank.serve.errors import NoScore
+from onnxrank.serve.failures import UnknownModel
 from onnxrank.serve.requests import EmbedOutcome, ScoreOutcome
 from onnxrank.serve.scoring_backend import Backend, Kind, Model
 from onnxrank.serve.settings import Settings
 from onnxrank.text.documents import slots_of, text_of
 
-_RANKS: tuple[Kind, ...] = ("reranker", "late_interaction")
+_RANKS: tuple[Kind, ...] = ("reranker", "late-interaction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +161,14 @@ async def _score(served: Served, name: str, body: ScoringBody, texts: _Texts, qu
         tokens=found.tokens,
         truncated=tuple(rows[i] for i in found.truncated),
         windows={rows[i]: window for i, window in found.windows.items()},
-        errors={**texts.errors, **{rows[i]: message for i, message in found.errors.items()}},
+        errors={**texts.errors, **{rows[i]: _renumbered(message, i, rows[i]) for i, message in found.errors.items()}},
         timing=found.timing,
     )
+
+
+def _renumbered(message: str, scored: int, sent: int) -> str:
+    """Return a scorer's message about a document by its place in the request."""
+    return message.replace(f"documents[{scored}]", f"documents[{sent}]", 1)
 
 
 def _hits(order: Sequence[int], values: NDArray[np.float32], texts: _Texts | None) -> tuple[Hit, ...]:

@@ -13,8 +13,8 @@ _TOGETHER = 8
 
 
 class BodyLimits:
-    """Middleware: 413 for a body of more than `largest` bytes, 408 for one that takes more than `seconds`, 503 while
-    the bodies of other requests fill the memory meant for them; and ends a connection that does not take its answer."""
+    """Middleware: 413 for a body of more than `largest` bytes, 408 for one that takes more than `seconds`, and 503
+    while the bodies of other requests fill the memory meant for them."""
 
     def __init__(self, app: ASGIApp, largest: int, seconds: float) -> None:
         self._app = app
@@ -49,12 +49,8 @@ class BodyLimits:
             complete = not message.get("more_body", False)
             return message
 
-        async def bounded_send(message: Message) -> None:
-            async with asyncio.timeout(self._seconds):
-                await send(message)
-
         try:
-            await self._app(scope, bounded_receive, bounded_send)
+            await self._app(scope, bounded_receive, send)
         finally:
             self._held -= held
 

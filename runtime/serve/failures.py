@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from onnxrank.errors import InputError, RerankError
+from onnxrank.errors import InputError
 from onnxrank.serve.dialects.errors import ErrorBody
 from onnxrank.serve.dialects.tei import TeiError
-from onnxrank.serve.scoring_backend import DeadlineExceeded, Overloaded, Unavailable
+from onnxrank.serve.errors import DeadlineExceeded, NoScore, Overloaded, Unavailable
 
 CLIENT_GONE = 499  # nginx's status; nobody reads it but logs and metrics
 _LOG = logging.getLogger("onnxrank.serve")
@@ -23,10 +23,6 @@ _LOG = logging.getLogger("onnxrank.serve")
 
 class UnknownModel(InputError):
     """A request names a model that is not served."""
-
-
-class NoScore(RerankError):
-    """The model gave no number, which is its error and not the request's."""
 
 
 _STATUS: Mapping[type[Exception], int] = {

@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).parent.parent / "web" / "demo"
 _FILES = {"served.js": "text/javascript", "results.js": "text/javascript", "demo.css": "text/css"}
 # Nothing from elsewhere, and no page of elsewhere around it.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",

@@ -3,26 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
-from onnxrank.errors import RerankError
 from onnxrank.serve.requests import EmbedOutcome, EmbedRequest, ScoreOutcome, ScoreRequest
 
-Kind = Literal["reranker", "late_interaction", "embedder"]
-
-
-class Overloaded(RerankError):
-    """The queue is full; `retry_after` is in seconds."""
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"the queue is full; try again in {retry_after:.0f} seconds.")
-        self.retry_after = retry_after
-
-
-class Unavailable(RerankError):
-    """The server is loading, draining or broken."""
-
-
-class DeadlineExceeded(RerankError):
-    """A request was not done in time."""
+Kind = Literal["reranker", "late-interaction", "embedder"]
 
 
 class Model(Protocol):

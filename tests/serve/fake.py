@@ -8,7 +8,8 @@ import numpy as np
 
 from onnxrank.errors import InputError
 from onnxrank.serve.requests import EmbedOutcome, EmbedRequest, ScoreOutcome, ScoreRequest, Timing, Window
-from onnxrank.serve.scoring_backend import Kind, Unavailable
+from onnxrank.serve.errors import Unavailable
+from onnxrank.serve.scoring_backend import Kind
 
 LIMIT = 20
 
@@ -58,15 +59,14 @@ class FakeScheduler:
         long = {i for i, (_, document) in enumerate(request.pairs) if len(document.split()) > LIMIT}
         errors = {}
         if long and request.long_documents == "error":
-            message = f"documents[{min(long)}] is too long; please reduce the length, or let it be cut."
+            errors = {i: f"documents[{i}] is too long." for i in sorted(long)}
             if not request.partial:
-                raise InputError(message)
-            errors = dict.fromkeys(long, message)
+                raise InputError(next(iter(errors.values())))
         windows = {i: Window(number=2, count=3, start=10, end=20) for i in long}
         logits[[*errors, *self.nan]] = np.nan
         return ScoreOutcome(
             logits=logits,
-            scores=1 / (1 + np.exp(-logits)),
+            scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
             tokens=sum(min(LIMIT, len(f"{query} {document}".split())) for query, document in request.pairs),
             truncated=tuple(sorted(long - set(errors))) if request.long_documents == "truncate" else (),
             windows=windows if request.long_documents == "chunk" else {},

@@ -80,7 +80,7 @@ class ModelCard(BaseModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: Literal["onnxrank"] = "onnxrank"
-    kind: Literal["reranker", "late_interaction", "embedder"]
+    kind: Literal["reranker", "late-interaction", "embedder"]
     variant: str
     max_model_len: int
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from onnxrank.serve.scoring_backend import Overloaded, Unavailable
+from onnxrank.serve.errors import Overloaded, Unavailable
 from tests.serve.asking import app_of, ask
 from tests.serve.fake import LIMIT, FakeModel, FakeScheduler
 

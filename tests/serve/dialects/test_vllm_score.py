@@ -59,4 +59,4 @@ def test_what_is_too_long() -> None:
     body = {"text_1": "sort", "text_2": ["sort", "word " * (LIMIT + 1)]}
     assert ask(APP, "/score", body).json()["meta"]["truncated"] == [1]
     answer = ask(APP, "/score", {**body, "long_documents": "error"})
-    assert answer.status_code == 400 and "reduce the length" in answer.json()["message"]
+    assert answer.status_code == 400 and "documents[1] is too long" in answer.json()["message"]
