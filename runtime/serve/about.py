@@ -35,7 +35,7 @@ async def models(request: Request) -> Response:
     """What is served."""
     cards = [
         ModelCard(id=name, created=_STARTED, kind=model.kind, variant=model.variant, max_model_len=model.max_length)
-        for name, model in request.app.state.served.scheduler.models.items()
+        for name, model in request.app.state.served.models.items()
     ]
     return written(ModelList(data=cards))
 
@@ -44,7 +44,7 @@ async def models(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """The first model, as TEI describes it."""
     served: Served = request.app.state.served
-    name, model = next(iter(served.scheduler.models.items()))
+    name, model = next(iter(served.models.items()))
     # A client reads the kind of the model from the only key.
     kind: dict[str, Label | Pooling] = {"embedding": Pooling()} if model.kind == "embedder" else {"reranker": Label()}
     return written(

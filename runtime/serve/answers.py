@@ -25,8 +25,9 @@ _RANKS: tuple[Kind, ...] = ("reranker", "late-interaction")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What routes work with."""
+    """What routes work with; models by the names that clients call them."""
 
+    models: Mapping[str, Model]
     scheduler: Backend
     settings: Settings
 
@@ -36,7 +37,7 @@ async def rank(served: Served, body: RerankBody, request_id: str, api_version: s
 
     Raises InputError, NoScore, and what the scheduler raises.
     """
-    name, model = _choose(served.scheduler.models, body, _RANKS)
+    name, model = _choose(served.models, body, _RANKS)
     texts = _read(body.documents, model.document_template, body, body.documents_name, served.settings)
     outcome = await _score(served, name, body, texts, [body.query] * len(body.documents))
     values = outcome.logits if body.raw else outcome.scores
@@ -57,7 +58,7 @@ async def rank(served: Served, body: RerankBody, request_id: str, api_version: s
 
 async def score_pairs(served: Served, body: ScorePairs, request_id: str) -> Ranking:
     """Return scores in input order; raises like `rank`."""
-    name, model = _choose(served.scheduler.models, body, _RANKS)
+    name, model = _choose(served.models, body, _RANKS)
     queries = body.query_of_each()
     texts = _read(body.documents, model.document_template, body, "documents", served.settings)
     outcome = await _score(served, name, body, texts, queries)
@@ -78,7 +79,7 @@ async def score_pairs(served: Served, body: ScorePairs, request_id: str) -> Rank
 
 async def embed(served: Served, body: EmbeddingsBody) -> tuple[str, EmbedOutcome]:
     """Return the model's name, as the client calls it, and the vectors; raises like `rank`."""
-    name, _ = _choose(served.scheduler.models, body, ("embedder",))
+    name, _ = _choose(served.models, body, ("embedder",))
     _check_count(len(body.input), "input", served.settings)
     outcome = await served.scheduler.embed(name, body.request(served.settings.timeout))
     width = outcome.vectors.shape[1]

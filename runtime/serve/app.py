@@ -1,5 +1,7 @@
 """The HTTP application: which route answers what."""
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -12,13 +14,16 @@ from onnxrank.serve.failures import add_handlers
 from onnxrank.serve.keys import KeyFile, RequireKey
 from onnxrank.serve.metrics import Metrics
 from onnxrank.serve.observation import Observed
-from onnxrank.serve.scoring_backend import Backend
+from onnxrank.serve.scoring_backend import Backend, Model
 from onnxrank.serve.settings import Settings
 
 
-def make_app(scheduler: Backend, settings: Settings, keys: KeyFile | None = None) -> ASGIApp:
+def make_app(
+    models: Mapping[str, Model], scheduler: Backend, settings: Settings, keys: KeyFile | None = None
+) -> ASGIApp:
     """Return the application; `scheduler` is started and ended by who runs it."""
     metrics = Metrics(scheduler, tei=settings.tei_metrics)
+    scheduler.observe = metrics.rounds
     api = FastAPI(
         title="onnxrank",
         version=onnxrank.__version__,
@@ -27,7 +32,7 @@ def make_app(scheduler: Backend, settings: Settings, keys: KeyFile | None = None
         docs_url=None,
         redoc_url=None,
     )
-    api.state.served = Served(scheduler=scheduler, settings=settings)
+    api.state.served = Served(models=models, scheduler=scheduler, settings=settings)
     api.state.metrics = metrics
     for router in (routes.router, about.router, page.router):
         api.include_router(router)

@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from onnxrank.serve.observation import Facts
+from onnxrank.serve.scheduling.observer import Observer
 from onnxrank.serve.scoring_backend import Backend
 from onnxrank.serve.tei_metrics import BUCKETS, TeiMetrics
 
@@ -37,6 +38,7 @@ class Metrics:
         registry.register(_Queue(scheduler))
         ProcessCollector(registry=registry)
         self._tei = TeiMetrics(scheduler, registry) if tei else None
+        self.rounds = _Rounds(registry, self._tei)
 
     def __call__(self, facts: Facts) -> None:
         """Count a request."""
@@ -67,3 +69,22 @@ class _Queue(Collector):
         yield GaugeMetricFamily("onnxrank_queued_tokens", "Tokens that wait.", state.queued_tokens)
         yield GaugeMetricFamily("onnxrank_running_requests", "Requests of the pack that runs.", state.running_requests)
         yield GaugeMetricFamily("onnxrank_tokens_per_second", "Measured speed.", state.tokens_per_second)
+
+
+class _Rounds(Observer):
+    """Counts what the scheduler computes, which is less than what is asked for: results are shared and cached."""
+
+    def __init__(self, registry: CollectorRegistry, tei: TeiMetrics | None) -> None:
+        self._computed = Counter("onnxrank_computed_tokens", "Tokens that ran through a model.", registry=registry)
+        self._seconds = Histogram("onnxrank_round_seconds", "Of a pack of work.", buckets=BUCKETS, registry=registry)
+        self._cached = Counter("onnxrank_cached_results", "Scores that the cache knew.", registry=registry)
+        self._tei = tei
+
+    def round_ended(self, model: str, rows: int, tokens: int, seconds: float) -> None:
+        self._computed.inc(tokens)
+        self._seconds.observe(seconds)
+        if self._tei:
+            self._tei.count_round(rows, tokens)
+
+    def results_shared(self, model: str, cached: int, rows: int) -> None:
+        self._cached.inc(cached)

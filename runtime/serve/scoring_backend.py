@@ -1,9 +1,10 @@
 """What HTTP needs of the scheduler."""
 
-from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from onnxrank.serve.requests import EmbedOutcome, EmbedRequest, ScoreOutcome, ScoreRequest
+from onnxrank.serve.scheduling.observer import Observer
+from onnxrank.serve.scheduling.state import State
 
 Kind = Literal["reranker", "late-interaction", "embedder"]
 
@@ -23,26 +24,11 @@ class Model(Protocol):
     def document_template(self) -> str | None: ...
 
 
-class State(Protocol):
-    """reason: why it is not ready."""
-
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def reason(self) -> str | None: ...
-    @property
-    def queued_tokens(self) -> int: ...
-    @property
-    def queued_requests(self) -> int: ...
-    @property
-    def running_requests(self) -> int: ...
-    @property
-    def tokens_per_second(self) -> float: ...
-
-
 class Backend(Protocol):
-    @property
-    def models(self) -> Mapping[str, Model]: ...
+    """observe: told of what it does."""
+
+    observe: Observer
+
     @property
     def state(self) -> State: ...
     async def start(self) -> None: ...

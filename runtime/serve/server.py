@@ -5,15 +5,16 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from onnxrank.errors import InputError, OutputError
 from onnxrank.serve.app import make_app
 from onnxrank.serve.keys import KeyFile
-from onnxrank.serve.scoring_backend import Backend
+from onnxrank.serve.scoring_backend import Backend, Model
 from onnxrank.serve.settings import Settings
 from onnxrank.serve.slow_clients import PatientProtocol
 
@@ -22,7 +23,9 @@ _KEEP_ALIVE = 75  # seconds; longer than the pools of common clients keep a conn
 _LAST_ANSWERS = 5  # seconds for clients to take answers that are ready
 
 
-def run(scheduler: Backend, settings: Settings, say: Callable[[str], None]) -> None:
+def run(
+    models: Mapping[str, Model], scheduler: Backend, settings: Settings, say: Callable[[str], None]
+) -> None:
     """Serve until SIGINT or SIGTERM; SIGHUP reads the API keys again.
 
     say: told the address once it is listened to. Raises OutputError if it cannot be, InputError for bad keys, and what
@@ -32,17 +35,19 @@ def run(scheduler: Backend, settings: Settings, say: Callable[[str], None]) -> N
     listener = listen(settings)
     try:
         say(_address(listener))
-        asyncio.run(serve(scheduler, settings, keys, listener))
+        asyncio.run(serve(make_app(models, scheduler, settings, keys), scheduler, settings, keys, listener))
     finally:
         listener.close()
         if settings.uds:
             settings.uds.unlink(missing_ok=True)
 
 
-async def serve(scheduler: Backend, settings: Settings, keys: KeyFile | None, listener: socket.socket) -> None:
+async def serve(
+    app: ASGIApp, scheduler: Backend, settings: Settings, keys: KeyFile | None, listener: socket.socket
+) -> None:
     """Serve in an event loop that runs in the main thread; see `run`."""
     config = uvicorn.Config(
-        make_app(scheduler, settings, keys),
+        app,
         http=PatientProtocol,
         ws="none",
         lifespan="off",

@@ -12,6 +12,7 @@ from onnxrank.serve.scoring_backend import Backend
 
 # Seconds.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_TOKENS = (16, 64, 256, 1024, 4096, 16384)
 _FAILURES = {413: "batch_size", 424: "backend", 429: "overloaded", 503: "unhealthy", 504: "overloaded"}
 
 
@@ -26,6 +27,8 @@ class TeiMetrics(Collector):
             Histogram(f"te_request_{name}", "Seconds.", buckets=BUCKETS, registry=registry)
             for name in ("duration", "tokenization_duration", "queue_duration", "inference_duration")
         ]
+        self._rows = Histogram("te_batch_next_size", "Rows.", buckets=(1, 4, 16, 64, 256), registry=registry)
+        self._tokens = Histogram("te_batch_next_tokens", "Tokens.", buckets=_TOKENS, registry=registry)
         registry.register(self)
 
     def count(self, facts: Facts) -> None:
@@ -39,6 +42,11 @@ class TeiMetrics(Collector):
         spent = (timing.total, timing.tokenization, timing.queue, timing.inference)
         for histogram, seconds in zip(self._durations, spent, strict=True):
             histogram.observe(seconds)
+
+    def count_round(self, rows: int, tokens: int) -> None:
+        """Count a pack of work."""
+        self._rows.observe(rows)
+        self._tokens.observe(tokens)
 
     def collect(self) -> Iterator[Metric]:
         yield _metric("te_request_count", {"method": "batch"}, self._requests)

@@ -15,7 +15,7 @@ from tests.serve.fake import FakeScheduler
 
 def app_of(scheduler: FakeScheduler, **settings: Any) -> ASGIApp:
     chosen = Settings(**settings)
-    return make_app(scheduler, chosen, KeyFile(chosen.api_keys) if chosen.api_keys else None)
+    return make_app(scheduler.models, scheduler, chosen, KeyFile(chosen.api_keys) if chosen.api_keys else None)
 
 
 def ask(

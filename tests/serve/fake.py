@@ -9,6 +9,8 @@ import numpy as np
 from onnxrank.errors import InputError
 from onnxrank.serve.requests import EmbedOutcome, EmbedRequest, ScoreOutcome, ScoreRequest, Timing, Window
 from onnxrank.serve.errors import Unavailable
+from onnxrank.serve.scheduling.observer import Observer
+from onnxrank.serve.scheduling.state import State
 from onnxrank.serve.scoring_backend import Kind
 
 LIMIT = 20
@@ -23,14 +25,9 @@ class FakeModel:
     document_template: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeState:
-    ready: bool = True
-    reason: str | None = None
-    queued_tokens: int = 7
-    queued_requests: int = 2
-    running_requests: int = 1
-    tokens_per_second: float = 1000.0
+READY = State(
+    ready=True, reason=None, queued_tokens=7, queued_requests=2, running_requests=1, tokens_per_second=1000.0
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +36,8 @@ class FakeScheduler:
     documents the score is not a number. entered, cancelled: set when a request comes, and when it is given up."""
 
     models: Mapping[str, FakeModel] = field(default_factory=lambda: {"demo": FakeModel()})
-    state: FakeState = FakeState()
+    state: State = READY
+    observe: Observer = field(default_factory=Observer)
     asked: list[ScoreRequest | EmbedRequest] = field(default_factory=list)
     error: Exception | None = None
     hold: asyncio.Event | None = None

@@ -2,13 +2,14 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from onnxrank.serve import logs
 from tests.serve.asking import app_of, ask
-from tests.serve.fake import FakeScheduler, FakeState
+from tests.serve.fake import READY, FakeScheduler
 
 SECRET = "the patient's name"
 BODY = {"query": SECRET, "documents": [SECRET, "b"]}
@@ -18,7 +19,7 @@ BODY = {"query": SECRET, "documents": [SECRET, "b"]}
 def test_ready_or_why_not(path: str) -> None:
     answer = ask(app_of(FakeScheduler()), path)
     assert answer.status_code == 200 and answer.json()["queued_tokens"] == 7
-    loading = FakeScheduler(state=FakeState(ready=False, reason="the model loads."))
+    loading = FakeScheduler(state=replace(READY, ready=False, reason="the model loads."))
     answer = ask(app_of(loading), path)
     assert (answer.status_code, answer.json()["reason"]) == (503, "the model loads.")
     assert ask(app_of(loading), "/health/live").status_code == 200

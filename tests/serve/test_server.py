@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import pytest
 
 from onnxrank.errors import ArtifactError, OutputError
 from onnxrank.serve import server, slow_clients
+from onnxrank.serve.app import make_app
 from onnxrank.serve.keys import KeyFile
 from onnxrank.serve.settings import Settings
 from onnxrank.serve.slow_clients import PatientProtocol
-from tests.serve.fake import FakeScheduler, FakeState
+from tests.serve.fake import READY, FakeScheduler
 
 BODY = {"query": "sort an array", "documents": ["mean", "sort an array"]}
 SHORT = 0.3  # seconds; as short as a busy machine lets a good client be
@@ -30,7 +32,7 @@ async def running(scheduler: FakeScheduler, **settings: Any) -> AsyncIterator[ht
     chosen = Settings(**{"port": 0, **settings})
     listener = server.listen(chosen)
     keys = KeyFile(chosen.api_keys) if chosen.api_keys else None
-    serving = asyncio.create_task(server.serve(scheduler, chosen, keys, listener))
+    serving = asyncio.create_task(server.serve(make_app(scheduler.models, scheduler, chosen, keys), scheduler, chosen, keys, listener))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=address, timeout=20) as client:
@@ -114,7 +116,7 @@ def test_it_listens_while_the_model_loads() -> None:
                 await loaded.wait()
                 await FakeScheduler.start(self)
 
-        async with running(Loading(state=FakeState(ready=False, reason="the model loads."))) as client:
+        async with running(Loading(state=replace(READY, ready=False, reason="the model loads."))) as client:
             assert (await client.get("/health/ready")).status_code == 503
             assert (await client.post("/rerank", json=BODY)).status_code == 503
             loaded.set()
@@ -131,14 +133,14 @@ def test_a_model_that_does_not_load_ends_the_server() -> None:
             raise ArtifactError("the weights are damaged.")
 
     with pytest.raises(ArtifactError, match="damaged"):
-        server.run(Broken(), Settings(port=0), lambda _: None)
+        server.run({}, Broken(), Settings(port=0), lambda _: None)
 
 
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings(port=taken.getsockname()[1])
         with pytest.raises(OutputError, match="cannot be listened to"):
-            server.run(FakeScheduler(), settings, lambda _: None)
+            server.run({}, FakeScheduler(), settings, lambda _: None)
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:
@@ -151,7 +153,9 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         settings = Settings(uds=path)
         listener = server.listen(settings)
         assert path.stat().st_mode & 0o777 == 0o660
-        serving = asyncio.create_task(server.serve(FakeScheduler(), settings, None, listener))
+        scheduler = FakeScheduler()
+        app = make_app(scheduler.models, scheduler, settings)
+        serving = asyncio.create_task(server.serve(app, scheduler, settings, None, listener))
         transport = httpx.AsyncHTTPTransport(uds=str(path))
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             assert (await client.post("/rerank", json=BODY)).status_code == 200
