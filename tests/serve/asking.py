@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from onnxrank.serve.app import make_app
-from onnxrank.serve.keys import KeyFile
-from onnxrank.serve.settings import Settings
+from onnxrank.serve.http.app import make_app
+from onnxrank.serve.http.keys import KeyFile
+from onnxrank.serve.http.settings import Settings
 from tests.serve.fake import FakeScheduler
 
 

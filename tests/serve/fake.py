@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from onnxrank.errors import InputError
-from onnxrank.serve.requests import EmbedOutcome, EmbedRequest, ScoreOutcome, ScoreRequest, Timing, Window
 from onnxrank.serve.errors import Unavailable
+from onnxrank.serve.http.backend import Kind
+from onnxrank.serve.requests import EmbedOutcome, EmbedRequest, ScoreOutcome, ScoreRequest, Timing, Window
 from onnxrank.serve.scheduling.observer import Observer
 from onnxrank.serve.scheduling.state import State
-from onnxrank.serve.scoring_backend import Kind
 
 LIMIT = 20
 
@@ -25,9 +25,7 @@ class FakeModel:
     document_template: str | None = None
 
 
-READY = State(
-    ready=True, reason=None, queued_tokens=7, queued_requests=2, running_requests=1, tokens_per_second=1000.0
-)
+READY = State(ready=True, reason=None, queued_tokens=7, queued_requests=2, running_requests=1, tokens_per_second=1000.0)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -128,9 +128,15 @@ class ServedModel:
 
     def _logits(self, pairs: tuple[tuple[str, str], ...]) -> NDArray[np.float32]:
         if self.kind != "embedder":
-            return np.array(self.run(read_all(self.read_scores(ScoreRequest(pairs=pairs))).units), np.float32)
+            return self._in_order(self.read_scores(ScoreRequest(pairs=pairs)))
         queries, documents = zip(*pairs, strict=True)
         sides = EmbedRequest(texts=queries, is_query=True), EmbedRequest(texts=documents)
-        first, second = (np.array(self.run(read_all(self.read_texts(side)).units)) for side in sides)
+        first, second = (self._in_order(self.read_texts(side)) for side in sides)
         cosines: NDArray[np.float32] = (first * second).sum(axis=1)
         return cosines
+
+    def _in_order(self, reading: Reading) -> NDArray[np.float32]:
+        """Return the results of a request by item; its units are in the order that suits the packs."""
+        units = read_all(reading).units
+        results = self.run(units)
+        return np.array([results[i] for i in np.argsort([unit.item for unit in units])], np.float32)

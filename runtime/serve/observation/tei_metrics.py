@@ -1,14 +1,14 @@
 """TEI's names for what it measures too, for dashboards made for TEI."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from onnxrank.serve.observation import Facts
-from onnxrank.serve.scoring_backend import Backend
+from onnxrank.serve.observation.facts import Facts
+from onnxrank.serve.scheduling.state import State
 
 # Seconds.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -19,8 +19,8 @@ _FAILURES = {413: "batch_size", 424: "backend", 429: "overloaded", 503: "unhealt
 class TeiMetrics(Collector):
     """Makes its counters itself, because prometheus_client's cannot have a name that ends in _count."""
 
-    def __init__(self, scheduler: Backend, registry: CollectorRegistry) -> None:
-        self._scheduler = scheduler
+    def __init__(self, state: Callable[[], State], registry: CollectorRegistry) -> None:
+        self._state = state
         self._requests = self._answered = 0
         self._failed: Counter[str] = Counter()
         self._durations = [
@@ -53,7 +53,7 @@ class TeiMetrics(Collector):
         yield _metric("te_request_success", {"method": "batch"}, self._answered)
         for kind, count in self._failed.items():
             yield _metric("te_request_failure", {"err": kind}, count)
-        yield _metric("te_queue_size", {}, self._scheduler.state.queued_requests)
+        yield _metric("te_queue_size", {}, self._state().queued_requests)
 
 
 def _metric(name: str, labels: dict[str, str], value: float) -> Metric:

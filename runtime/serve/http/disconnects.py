@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from onnxrank.serve.failures import CLIENT_GONE
+from onnxrank.serve.observation.facts import CLIENT_GONE
 
 T = TypeVar("T")
 

@@ -14,10 +14,10 @@ from onnxrank.serve.dialects.openai import EmbeddingsBody
 from onnxrank.serve.dialects.ranking import Hit, Ranking
 from onnxrank.serve.dialects.vllm_score import ScorePairs
 from onnxrank.serve.errors import NoScore
-from onnxrank.serve.failures import UnknownModel
+from onnxrank.serve.http.backend import Backend, Kind, Model
+from onnxrank.serve.http.failures import UnknownModel
+from onnxrank.serve.http.settings import Settings
 from onnxrank.serve.requests import EmbedOutcome, ScoreOutcome
-from onnxrank.serve.scoring_backend import Backend, Kind, Model
-from onnxrank.serve.settings import Settings
 from onnxrank.text.documents import slots_of, text_of
 
 _RANKS: tuple[Kind, ...] = ("reranker", "late-interaction")

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from onnxrank.errors import InputError
-from onnxrank.serve.failures import failure
+from onnxrank.serve.http.failures import failure
 
 # A probe has no key, and the page asks its reader for one.
 _OPEN = ("/", "/health", "/health/live", "/health/ready", "/ping", "/openapi.json")

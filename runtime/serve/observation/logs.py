@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from onnxrank.serve.observation import Facts
+from onnxrank.serve.observation.facts import Facts
 
 _LOG = logging.getLogger("onnxrank.serve")
 # Probes would hide the rest.

@@ -1,21 +1,21 @@
 """Prometheus metrics: few, with few labels; with TEI's names as well for dashboards made for TEI."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from onnxrank.serve.observation import Facts
+from onnxrank.serve.observation.facts import Facts
+from onnxrank.serve.observation.tei_metrics import BUCKETS, TeiMetrics
 from onnxrank.serve.scheduling.observer import Observer
-from onnxrank.serve.scoring_backend import Backend
-from onnxrank.serve.tei_metrics import BUCKETS, TeiMetrics
+from onnxrank.serve.scheduling.state import State
 
 
 class Metrics:
     """Counts requests; reads the queue when asked."""
 
-    def __init__(self, scheduler: Backend, *, tei: bool) -> None:
+    def __init__(self, state: Callable[[], State], *, tei: bool) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "onnxrank_requests", "Requests by route and status.", ["route", "status"], registry=registry
@@ -35,9 +35,9 @@ class Metrics:
                 ("tokens", "Tokens of answered requests, prompts included."),
             )
         )
-        registry.register(_Queue(scheduler))
+        registry.register(_Queue(state))
         ProcessCollector(registry=registry)
-        self._tei = TeiMetrics(scheduler, registry) if tei else None
+        self._tei = TeiMetrics(state, registry) if tei else None
         self.rounds = _Rounds(registry, self._tei)
 
     def __call__(self, facts: Facts) -> None:
@@ -59,11 +59,11 @@ class Metrics:
 
 
 class _Queue(Collector):
-    def __init__(self, scheduler: Backend) -> None:
-        self._scheduler = scheduler
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        state = self._scheduler.state
+        state = self._state()
         yield GaugeMetricFamily("onnxrank_ready", "1 if it takes requests.", int(state.ready))
         yield GaugeMetricFamily("onnxrank_queued_requests", "Requests that wait.", state.queued_requests)
         yield GaugeMetricFamily("onnxrank_queued_tokens", "Tokens that wait.", state.queued_tokens)

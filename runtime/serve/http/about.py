@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import onnxrank
-from onnxrank.serve.answers import Served
 from onnxrank.serve.dialects.openai import ModelCard, ModelList
 from onnxrank.serve.dialects.tei import Label, Pooling, TeiInfo
-from onnxrank.serve.openapi import answered, written
+from onnxrank.serve.http.answers import Served
+from onnxrank.serve.http.openapi import answered, written
 
 router = APIRouter()
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import FileResponse
 
-from onnxrank.serve.keys import PAGE_FILES
+from onnxrank.serve.http.keys import PAGE_FILES
 
 router = APIRouter(include_in_schema=False)
 
-_FOLDER = Path(__file__).parent.parent / "web" / "demo"
+_FOLDER = Path(__file__).parents[2] / "web" / "demo"
 _FILES = {"served.js": "text/javascript", "results.js": "text/javascript", "demo.css": "text/css"}
 # Nothing from elsewhere, and no page of elsewhere around it.
 _HEADERS = {

@@ -3,7 +3,7 @@
 import pytest
 from starlette.exceptions import HTTPException
 
-from onnxrank.serve.json_bodies import read_json
+from onnxrank.serve.http.json_bodies import read_json
 from tests.serve.asking import app_of, ask
 from tests.serve.fake import FakeScheduler
 

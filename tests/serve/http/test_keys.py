@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from onnxrank.errors import InputError
-from onnxrank.serve.keys import KeyFile
+from onnxrank.serve.http.keys import KeyFile
 from tests.serve.asking import app_of, ask
 from tests.serve.fake import FakeScheduler
 

@@ -5,8 +5,6 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from onnxrank.serve import answers
-from onnxrank.serve.answers import Served
 from onnxrank.serve.dialects.cohere import CohereRanking
 from onnxrank.serve.dialects.detection import AnyRerank, Invocation
 from onnxrank.serve.dialects.fields import RerankBody
@@ -19,9 +17,11 @@ from onnxrank.serve.dialects.ranking import Ranking
 from onnxrank.serve.dialects.tei import TeiRanking
 from onnxrank.serve.dialects.vllm_score import ScoreList, ScorePairs
 from onnxrank.serve.dialects.voyage import VoyageRanking
-from onnxrank.serve.disconnects import unless_gone
-from onnxrank.serve.json_bodies import JsonRoute
-from onnxrank.serve.openapi import answered, written
+from onnxrank.serve.http import answers
+from onnxrank.serve.http.answers import Served
+from onnxrank.serve.http.disconnects import unless_gone
+from onnxrank.serve.http.json_bodies import JsonRoute
+from onnxrank.serve.http.openapi import answered, written
 from onnxrank.serve.requests import EmbedOutcome, ScoreOutcome
 
 router = APIRouter(route_class=JsonRoute)

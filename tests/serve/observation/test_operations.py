@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onnxrank.serve import logs
+from onnxrank.serve.observation import logs
 from tests.serve.asking import app_of, ask
 from tests.serve.fake import READY, FakeScheduler
 

@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from onnxrank.errors import ArtifactError, OutputError
-from onnxrank.serve import server, slow_clients
-from onnxrank.serve.app import make_app
-from onnxrank.serve.keys import KeyFile
-from onnxrank.serve.settings import Settings
-from onnxrank.serve.slow_clients import PatientProtocol
+from onnxrank.serve.http import server, slow_clients
+from onnxrank.serve.http.app import make_app
+from onnxrank.serve.http.keys import KeyFile
+from onnxrank.serve.http.settings import Settings
+from onnxrank.serve.http.slow_clients import PatientProtocol
 from tests.serve.fake import READY, FakeScheduler
 
 BODY = {"query": "sort an array", "documents": ["mean", "sort an array"]}
@@ -32,7 +32,9 @@ async def running(scheduler: FakeScheduler, **settings: Any) -> AsyncIterator[ht
     chosen = Settings(**{"port": 0, **settings})
     listener = server.listen(chosen)
     keys = KeyFile(chosen.api_keys) if chosen.api_keys else None
-    serving = asyncio.create_task(server.serve(make_app(scheduler.models, scheduler, chosen, keys), scheduler, chosen, keys, listener))
+    serving = asyncio.create_task(
+        server.serve(make_app(scheduler.models, scheduler, chosen, keys), scheduler, chosen, keys, listener)
+    )
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=address, timeout=20) as client:

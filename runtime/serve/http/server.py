@@ -12,20 +12,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from onnxrank.errors import InputError, OutputError
-from onnxrank.serve.app import make_app
-from onnxrank.serve.keys import KeyFile
-from onnxrank.serve.scoring_backend import Backend, Model
-from onnxrank.serve.settings import Settings
-from onnxrank.serve.slow_clients import PatientProtocol
+from onnxrank.serve.http.app import make_app
+from onnxrank.serve.http.backend import Backend, Model
+from onnxrank.serve.http.keys import KeyFile
+from onnxrank.serve.http.settings import Settings
+from onnxrank.serve.http.slow_clients import PatientProtocol
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds; longer than the pools of common clients keep a connection
 _LAST_ANSWERS = 5  # seconds for clients to take answers that are ready
 
 
-def run(
-    models: Mapping[str, Model], scheduler: Backend, settings: Settings, say: Callable[[str], None]
-) -> None:
+def run(models: Mapping[str, Model], scheduler: Backend, settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; SIGHUP reads the API keys again.
 
     say: told the address once it is listened to. Raises OutputError if it cannot be, InputError for bad keys, and what

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from onnxrank.serve.failures import failure
+from onnxrank.serve.http.failures import failure
 
 # Bodies of the largest size that may be in memory together.
 _TOGETHER = 8

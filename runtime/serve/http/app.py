@@ -7,22 +7,23 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import onnxrank
-from onnxrank.serve import about, logs, openapi, page, routes
-from onnxrank.serve.answers import Served
-from onnxrank.serve.body_limits import BodyLimits
-from onnxrank.serve.failures import add_handlers
-from onnxrank.serve.keys import KeyFile, RequireKey
-from onnxrank.serve.metrics import Metrics
-from onnxrank.serve.observation import Observed
-from onnxrank.serve.scoring_backend import Backend, Model
-from onnxrank.serve.settings import Settings
+from onnxrank.serve.http import about, openapi, page, routes
+from onnxrank.serve.http.answers import Served
+from onnxrank.serve.http.backend import Backend, Model
+from onnxrank.serve.http.body_limits import BodyLimits
+from onnxrank.serve.http.failures import add_handlers
+from onnxrank.serve.http.keys import KeyFile, RequireKey
+from onnxrank.serve.http.settings import Settings
+from onnxrank.serve.observation.facts import Observed
+from onnxrank.serve.observation.logs import log_request
+from onnxrank.serve.observation.metrics import Metrics
 
 
 def make_app(
     models: Mapping[str, Model], scheduler: Backend, settings: Settings, keys: KeyFile | None = None
 ) -> ASGIApp:
     """Return the application; `scheduler` is started and ended by who runs it."""
-    metrics = Metrics(scheduler, tei=settings.tei_metrics)
+    metrics = Metrics(lambda: scheduler.state, tei=settings.tei_metrics)
     scheduler.observe = metrics.rounds
     api = FastAPI(
         title="onnxrank",
@@ -50,4 +51,4 @@ def make_app(
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["Retry-After", "X-Request-Id"],
         )
-    return Observed(app, (metrics, logs.log_request))
+    return Observed(app, (metrics, log_request))

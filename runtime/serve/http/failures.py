@@ -17,7 +17,6 @@ from onnxrank.serve.dialects.errors import ErrorBody
 from onnxrank.serve.dialects.tei import TeiError
 from onnxrank.serve.errors import DeadlineExceeded, NoScore, Overloaded, Unavailable
 
-CLIENT_GONE = 499  # nginx's status; nobody reads it but logs and metrics
 _LOG = logging.getLogger("onnxrank.serve")
 
 

@@ -9,9 +9,10 @@ from typing import Protocol
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from onnxrank.serve.failures import CLIENT_GONE
 from onnxrank.serve.requests import Timing
 
+# nginx's status for a request whose client has gone; only logs and metrics read it.
+CLIENT_GONE = 499
 # What may stand in a header and a log line.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
