@@ -19,7 +19,7 @@ def serve(
         list[str],
         typer.Argument(
             envvar="ONNXRANK_ARTIFACTS",
-            help="Folders that export-model wrote, or hub ids; NAME=FOLDER gives one the name that clients choose it by.",
+            help="Folders that export-model wrote, or hub ids; NAME=FOLDER names one for its clients.",
         ),
     ],
     variant: VariantOption = None,
@@ -27,7 +27,9 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 8080,
     uds: Annotated[Path | None, typer.Option(help="Listen to a Unix socket instead of host and port.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU cores to use; all by default.")] = None,
-    api_key_file: Annotated[Path | None, typer.Option(help="File with a key a line; requests need one of them.")] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File with a key a line; requests need one of them.")
+    ] = None,
     cors: Annotated[list[str] | None, typer.Option(help="Origin whose pages may ask; may be repeated.")] = None,
     max_queue_tokens: Annotated[int, typer.Option(min=1, help="Tokens that may wait; more get a 429.")] = 4_000_000,
     max_documents: Annotated[int, typer.Option(min=1, help="Documents of one request.")] = 10_000,
@@ -47,7 +49,7 @@ def serve(
     """
     if workers is not None:
         raise misused(
-            "--workers is not for this server: each worker would hold the weights and a queue of its own, and all would "
+            "--workers is not for this server: each worker would hold the weights and a queue of its own, and they would "
             "compete for the same cores. One process uses all cores (--threads); for more machines, run one server on "
             "each behind a load balancer."
         )
@@ -69,9 +71,7 @@ def serve(
         if model.name in models:
             raise InputError(f"two models are called {model.name!r}; name them, as in first={source}.")
         models[model.name] = model
-    limits = Limits(
-        max_documents=max_documents, max_queue_tokens=max_queue_tokens, cache_bytes=score_cache * MEBIBYTE
-    )
+    limits = Limits(max_documents=max_documents, max_queue_tokens=max_queue_tokens, cache_bytes=score_cache * MEBIBYTE)
     settings = Settings(
         host=host,
         port=port,

@@ -2,7 +2,7 @@
 
 import math
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from onnxrank.serve.dialects.cohere import Text
 from onnxrank.serve.dialects.fields import RerankBody
@@ -11,6 +11,22 @@ from onnxrank.serve.dialects.ranking import Ranking, Report, report
 
 class PineconeRerank(RerankBody):
     """What Pinecone calls `documents` and `top_n`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "demo",
+                    "query": "sort the values of an array",
+                    "documents": [
+                        {"text": "numpy.sort: a sorted copy of an array"},
+                        {"text": "numpy.mean: the average"},
+                    ],
+                    "top_n": 1,
+                }
+            ]
+        }
+    )
 
     def render(self, ranking: Ranking) -> "PineconeRanking":
         return PineconeRanking(
