@@ -8,12 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onnxrank.serve.http.failures import failure
 
-# Bodies of the largest size that may be in memory together.
-_TOGETHER = 8
+# Bytes of all bodies that may be in memory together, or one of the largest size.
+_TOGETHER = 256 << 20
 
 
 class BodyLimits:
-    """Middleware: 413 for a body of more than `largest` bytes, 408 for one that takes more than `seconds`, and 503
+    """Middleware: 413 for a body of more than `largest` bytes, 408 for one that takes more than `seconds`, and 429
     while the bodies of other requests fill the memory meant for them."""
 
     def __init__(self, app: ASGIApp, largest: int, seconds: float) -> None:
@@ -44,8 +44,8 @@ class BodyLimits:
             held, self._held = held + size, self._held + size
             if held > self._largest:
                 raise HTTPException(413, self._too_large())
-            if self._held > _TOGETHER * self._largest:
-                raise HTTPException(503, "other requests' bodies fill the memory; try again.", {"Retry-After": "1"})
+            if self._held > max(self._largest, _TOGETHER):
+                raise HTTPException(429, "other requests' bodies fill the memory; try again.", {"Retry-After": "1"})
             complete = not message.get("more_body", False)
             return message
 

@@ -77,7 +77,7 @@ async function rank() {
   const shown = show(`${model.value} on this server`, hits, milliseconds / texts.length, bounded);
   const facts = shown.querySelector(".facts");
   const [total, queue] = ["x-total-time", "x-queue-time"].map((name) => response.headers.get(name));
-  const cut = meta.truncated.length ? `, ${meta.truncated.length} documents cut` : "";
+  const cut = meta.truncated.length ? `; ${meta.truncated.length} of ${texts.length} documents cut` : "";
   facts?.append(`; ${usage.total_tokens} tokens, ${total} ms in the server, of which ${queue} ms in the queue${cut}`);
   element("results").append(shown);
   say("Done.");

@@ -84,7 +84,7 @@ test("documents that were cut are told", async () => {
   await page.fill("#documents", `short\n${"numpy ".repeat(9000)}`);
   const hits = await rank(page);
   assert.deepEqual(hits.map(({ text }) => text.endsWith("(cut)")).sort(), [false, true]);
-  assert.match((await page.textContent(".facts")) ?? "", /, 1 documents cut$/);
+  assert.match((await page.textContent(".facts")) ?? "", /; 1 of 2 documents cut$/);
   await page.close();
 });
 
