@@ -49,9 +49,9 @@ def serve(
     """
     if workers is not None:
         raise misused(
-            "--workers is not for this server: each worker would hold the weights and a queue of its own, and they would "
-            "compete for the same cores. One process uses all cores (--threads); for more machines, run one server on "
-            "each behind a load balancer."
+            "--workers is not for this server: each worker would hold the weights and a queue of its own, and they "
+            "would compete for the same cores. One process uses all cores (--threads); for more machines, run one "
+            "server on each behind a load balancer."
         )
     try:
         from onnxrank.serve.http.server import run

@@ -24,7 +24,7 @@ def ask(
     body: Any = None,
     *,
     content: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
     method: str | None = None,
 ) -> httpx.Response:
     """Return the answer to a POST of `body` as JSON or of `content`, or to a GET if there is neither."""
@@ -32,7 +32,8 @@ def ask(
     async def asking() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-            sent = {"content-type": "application/json", **(headers or {})}
+            sent = httpx.Headers({"content-type": "application/json"})
+            sent.update(headers)
             verb = method or ("GET" if body is None and content is None else "POST")
             if content is not None:
                 return await client.request(verb, path, content=content, headers=sent)

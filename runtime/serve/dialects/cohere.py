@@ -2,27 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from onnxrank.serve.dialects.fields import RerankBody
+from onnxrank.serve.dialects.fields import RerankBody, example
 from onnxrank.serve.dialects.ranking import Meta, Ranking, Usage, meta, usage
 
 
 class CohereRerank(RerankBody):
     """What Cohere, Jina and vLLM call `documents` and `top_n`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "demo",
-                    "query": "sort the values of an array",
-                    "documents": ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"],
-                    "top_n": 1,
-                }
-            ]
-        }
-    )
+    model_config = example(top_n=1)
 
     def render(self, ranking: Ranking) -> "CohereRanking":
         return CohereRanking(

@@ -54,6 +54,14 @@ PriorityField = Annotated[
 ]
 
 
+def example(documents: str = "documents", **fields: Any) -> ConfigDict:
+    """Return the configuration that documents a body by an example: what the dialect calls documents, and its own
+    fields."""
+    texts = ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"]
+    body = {"model": "demo", "query": "sort the values of an array", documents: texts, **fields}
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
 class Body(BaseModel):
     """Unknown fields are ignored, and null is the same as left out, because clients send both."""
 

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from onnxrank.serve.dialects.fields import RerankBody
-from onnxrank.serve.dialects.ranking import Ranking, Report, Usage, report, usage
+from onnxrank.serve.dialects.fields import RerankBody, example
+from onnxrank.serve.dialects.ranking import Ranking, Report, StringHit, Usage, report, string_hits, usage
 
 
 class InfinityRerank(RerankBody):
@@ -13,42 +13,17 @@ class InfinityRerank(RerankBody):
 
     top_n: int | None = Field(None, ge=1, description="Only so many of the best.")
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "demo",
-                    "query": "sort the values of an array",
-                    "documents": ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"],
-                    "raw_scores": True,
-                    "return_documents": True,
-                }
-            ]
-        }
-    )
+    model_config = example(raw_scores=True, return_documents=True)
 
     def render(self, ranking: Ranking) -> "InfinityRanking":
         return InfinityRanking(
             id=ranking.id,
             created=ranking.created,
             model=ranking.model,
-            results=[
-                InfinityHit(
-                    index=hit.index,
-                    relevance_score=hit.score,
-                    document=hit.text,
-                )
-                for hit in ranking.hits
-            ],
+            results=string_hits(ranking),
             usage=usage(ranking.outcome),
             meta=report(ranking.outcome),
         )
-
-
-class InfinityHit(BaseModel):
-    index: int
-    relevance_score: float
-    document: str | None = None
 
 
 class InfinityRanking(BaseModel):
@@ -58,6 +33,6 @@ class InfinityRanking(BaseModel):
     object: Literal["rerank"] = "rerank"
     created: int
     model: str
-    results: list[InfinityHit]
+    results: list[StringHit]
     usage: Usage
     meta: Report

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from onnxrank.serve.dialects.fields import Documents, RerankBody
+from onnxrank.serve.dialects.fields import Documents, RerankBody, example
 from onnxrank.serve.dialects.ranking import Ranking, Report, report
 
 
@@ -15,18 +15,7 @@ class IsaacusRerank(RerankBody):
 
     documents: Documents = Field(validation_alias="texts")
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "demo",
-                    "query": "sort the values of an array",
-                    "texts": ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"],
-                    "top_n": 1,
-                }
-            ]
-        }
-    )
+    model_config = example(documents="texts", top_n=1)
 
     def render(self, ranking: Ranking) -> "IsaacusRanking":
         return IsaacusRanking(

@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, Field
 
-from onnxrank.serve.dialects.fields import Documents, RerankBody
+from onnxrank.serve.dialects.fields import Documents, RerankBody, example
 from onnxrank.serve.dialects.ranking import Ranking, Report, Usage, report, usage
 
 
@@ -21,18 +21,7 @@ class MixedbreadRerank(RerankBody):
         False, validation_alias="return_input", description="Put each document's text into the answer."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "demo",
-                    "query": "sort the values of an array",
-                    "input": ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"],
-                    "return_input": True,
-                }
-            ]
-        }
-    )
+    model_config = example(documents="input", return_input=True)
 
     def render(self, ranking: Ranking) -> "MixedbreadRanking":
         return MixedbreadRanking(

@@ -2,31 +2,17 @@
 
 import math
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from onnxrank.serve.dialects.cohere import Text
-from onnxrank.serve.dialects.fields import RerankBody
+from onnxrank.serve.dialects.fields import RerankBody, example
 from onnxrank.serve.dialects.ranking import Ranking, Report, report
 
 
 class PineconeRerank(RerankBody):
     """What Pinecone calls `documents` and `top_n`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "demo",
-                    "query": "sort the values of an array",
-                    "documents": [
-                        {"text": "numpy.sort: a sorted copy of an array"},
-                        {"text": "numpy.mean: the average"},
-                    ],
-                    "top_n": 1,
-                }
-            ]
-        }
-    )
+    model_config = example(top_n=1)
 
     def render(self, ranking: Ranking) -> "PineconeRanking":
         return PineconeRanking(

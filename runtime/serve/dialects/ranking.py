@@ -82,6 +82,18 @@ class Meta(Report):
     billed_units: BilledUnits
 
 
+class StringHit(BaseModel):
+    """As Infinity and Voyage write it: the document is a string."""
+
+    index: int
+    relevance_score: float
+    document: str | None = None
+
+
+def string_hits(ranking: Ranking) -> list[StringHit]:
+    return [StringHit(index=hit.index, relevance_score=hit.score, document=hit.text) for hit in ranking.hits]
+
+
 def usage(outcome: ScoreOutcome) -> Usage:
     return Usage(prompt_tokens=outcome.tokens, total_tokens=outcome.tokens)
 

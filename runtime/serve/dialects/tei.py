@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, Field, RootModel
 
-from onnxrank.serve.dialects.fields import Documents, RerankBody
+from onnxrank.serve.dialects.fields import Documents, RerankBody, example
 from onnxrank.serve.dialects.ranking import Ranking
 
 # By HTTP status; every other is a Validation.
@@ -21,17 +21,7 @@ class TeiRerank(RerankBody):
         False, validation_alias="return_text", description="Put each document's text into the answer."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "query": "sort the values of an array",
-                    "texts": ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"],
-                    "return_text": True,
-                }
-            ]
-        }
-    )
+    model_config = example(documents="texts", return_text=True)
 
     def render(self, ranking: Ranking) -> "TeiRanking":
         truncated = set(ranking.outcome.truncated)

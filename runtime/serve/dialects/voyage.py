@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, Field
 
-from onnxrank.serve.dialects.fields import RerankBody
-from onnxrank.serve.dialects.ranking import Ranking, Report, Usage, report, usage
+from onnxrank.serve.dialects.fields import RerankBody, example
+from onnxrank.serve.dialects.ranking import Ranking, Report, StringHit, Usage, report, string_hits, usage
 
 
 class VoyageRerank(RerankBody):
@@ -20,40 +20,15 @@ class VoyageRerank(RerankBody):
         description="false is `long_documents: error`.",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "demo",
-                    "query": "sort the values of an array",
-                    "documents": ["numpy.sort: a sorted copy of an array", "numpy.mean: the average"],
-                    "top_k": 1,
-                    "truncation": True,
-                }
-            ]
-        }
-    )
+    model_config = example(top_k=1, truncation=True)
 
     def render(self, ranking: Ranking) -> "VoyageRanking":
         return VoyageRanking(
             model=ranking.model,
-            data=[
-                VoyageHit(
-                    index=hit.index,
-                    relevance_score=hit.score,
-                    document=hit.text,
-                )
-                for hit in ranking.hits
-            ],
+            data=string_hits(ranking),
             usage=usage(ranking.outcome),
             meta=report(ranking.outcome),
         )
-
-
-class VoyageHit(BaseModel):
-    index: int
-    relevance_score: float
-    document: str | None = None
 
 
 class VoyageRanking(BaseModel):
@@ -61,6 +36,6 @@ class VoyageRanking(BaseModel):
 
     object: Literal["list"] = "list"
     model: str
-    data: list[VoyageHit]
+    data: list[StringHit]
     usage: Usage
     meta: Report

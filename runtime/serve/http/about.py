@@ -12,6 +12,7 @@ from onnxrank.serve.dialects.openai import ModelCard, ModelList
 from onnxrank.serve.dialects.tei import Label, Pooling, TeiInfo
 from onnxrank.serve.http.answers import Served
 from onnxrank.serve.http.openapi import answered, written
+from onnxrank.serve.scheduling.scheduler import TOKENIZERS
 
 router = APIRouter()
 
@@ -56,7 +57,7 @@ async def info(request: Request) -> Response:
             max_input_length=model.max_length,
             max_batch_tokens=model.max_length,
             max_client_batch_size=served.settings.max_documents,
-            tokenization_workers=1,
+            tokenization_workers=TOKENIZERS,
             version=onnxrank.__version__,
         ),
         with_nulls=True,

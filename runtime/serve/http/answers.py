@@ -37,44 +37,20 @@ async def rank(served: Served, body: RerankBody, request_id: str, api_version: s
 
     Raises InputError, NoScore, and what the scheduler raises.
     """
-    name, model = _choose(served.models, body, _RANKS)
-    texts = _read(body.documents, model.document_template, body, body.documents_name, served.settings)
-    outcome = await _score(served, name, body, texts, [body.query] * len(body.documents))
-    values = outcome.logits if body.raw else outcome.scores
+    found = await _score(served, body, body.documents_name, [body.query] * len(body.documents))
     # By logits, because large ones differ even where their sigmoid rounds to 1.
-    order = [int(i) for i in np.argsort(-outcome.logits, kind="stable") if i not in outcome.errors]
+    order = [int(i) for i in np.argsort(-found.outcome.logits, kind="stable") if i not in found.outcome.errors]
     if body.score_threshold is not None:
-        order = [i for i in order if values[i] >= body.score_threshold]
-    return Ranking(
-        id=request_id,
-        model=body.model or name,
-        created=int(time.time()),
-        api_version=api_version,
-        hits=_hits(order[: body.top_n or None], values, texts if body.return_documents else None),
-        documents=len(body.documents),
-        outcome=outcome,
-    )
+        order = [i for i in order if found.values[i] >= body.score_threshold]
+    texts = found.texts if body.return_documents else {}
+    return _ranking(found, order[: body.top_n or None], texts, request_id, api_version)
 
 
 async def score_pairs(served: Served, body: ScorePairs, request_id: str) -> Ranking:
     """Return scores in input order; raises like `rank`."""
-    name, model = _choose(served.models, body, _RANKS)
-    queries = body.query_of_each()
-    texts = _read(body.documents, model.document_template, body, "documents", served.settings)
-    outcome = await _score(served, name, body, texts, queries)
-    return Ranking(
-        id=request_id,
-        model=body.model or name,
-        created=int(time.time()),
-        api_version="1",
-        hits=_hits(
-            [i for i in range(len(queries)) if i not in outcome.errors],
-            outcome.logits if body.raw else outcome.scores,
-            None,
-        ),
-        documents=len(body.documents),
-        outcome=outcome,
-    )
+    found = await _score(served, body, "documents", body.query_of_each())
+    order = [i for i in range(len(body.documents)) if i not in found.outcome.errors]
+    return _ranking(found, order, {}, request_id, "1")
 
 
 async def embed(served: Served, body: EmbeddingsBody) -> tuple[str, EmbedOutcome]:
@@ -142,35 +118,59 @@ def _plain(document: Any, template: str | None) -> Any:
     return document if template and set(slots_of(template)) <= set(document) else document["text"]
 
 
-async def _score(served: Served, name: str, body: ScoringBody, texts: _Texts, queries: Sequence[str]) -> ScoreOutcome:
-    """Return the outcome by the documents' indices in the request."""
-    rows = list(texts.by_index)
-    pairs = [(queries[i], text) for i, text in texts.by_index.items()]
-    if pairs:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    """An outcome by the documents' indices in the request. model: as the client calls it. values: what is shown,
+    float32 [documents]. texts: of the documents that could be read."""
+
+    model: str
+    values: NDArray[np.float32]
+    texts: Mapping[int, str]
+    outcome: ScoreOutcome
+
+
+async def _score(served: Served, body: RerankBody | ScorePairs, place: str, queries: Sequence[str]) -> _Scored:
+    name, model = _choose(served.models, body, _RANKS)
+    read = _read(body.documents, model.document_template, body, place, served.settings)
+    rows = list(read.by_index)
+    if rows:
+        pairs = [(queries[i], text) for i, text in read.by_index.items()]
         found = await served.scheduler.score(name, body.request(pairs, served.settings.timeout))
     else:
         found = ScoreOutcome(logits=np.empty(0, np.float32), scores=np.empty(0, np.float32), tokens=0)
+    for i in np.flatnonzero(~np.isfinite(found.logits)):
+        if int(i) not in found.errors:
+            raise NoScore(f"{name} gave no finite score for {place}[{rows[i]}]")
     logits = np.full(len(queries), np.nan, np.float32)
     scores = logits.copy()
     logits[rows], scores[rows] = found.logits, found.scores
-    for i in np.flatnonzero(~np.isfinite(found.logits)):
-        if int(i) not in found.errors:
-            raise NoScore(f"{name} gave no finite score for document {rows[i]}")
-    return ScoreOutcome(
+    # A scorer knows a document by its place among those that could be read.
+    errors = {
+        rows[i]: message.replace(f"documents[{i}]", f"{place}[{rows[i]}]", 1) for i, message in found.errors.items()
+    }
+    outcome = ScoreOutcome(
         logits=logits,
         scores=scores,
         tokens=found.tokens,
         truncated=tuple(rows[i] for i in found.truncated),
         windows={rows[i]: window for i, window in found.windows.items()},
-        errors={**texts.errors, **{rows[i]: _renumbered(message, i, rows[i]) for i, message in found.errors.items()}},
+        errors={**read.errors, **errors},
         timing=found.timing,
+    )
+    return _Scored(
+        model=body.model or name, values=logits if body.raw else scores, texts=read.by_index, outcome=outcome
     )
 
 
-def _renumbered(message: str, scored: int, sent: int) -> str:
-    """Return a scorer's message about a document by its place in the request."""
-    return message.replace(f"documents[{scored}]", f"documents[{sent}]", 1)
-
-
-def _hits(order: Sequence[int], values: NDArray[np.float32], texts: _Texts | None) -> tuple[Hit, ...]:
-    return tuple(Hit(index=i, score=float(values[i]), text=texts.by_index[i] if texts else None) for i in order)
+def _ranking(
+    found: _Scored, order: Sequence[int], texts: Mapping[int, str], request_id: str, api_version: str
+) -> Ranking:
+    return Ranking(
+        id=request_id,
+        model=found.model,
+        created=int(time.time()),
+        api_version=api_version,
+        hits=tuple(Hit(index=i, score=float(found.values[i]), text=texts.get(i)) for i in order),
+        documents=len(found.values),
+        outcome=found.outcome,
+    )

@@ -78,8 +78,8 @@ async def _misshaped(request: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     request_id = request.state.facts.id
-    if isinstance(error, NoScore):
-        _LOG.error("%s (request %s)", error, request_id)
+    # uvicorn logs the traceback of any other error.
+    _LOG.error("request %s failed", request_id, exc_info=error if isinstance(error, NoScore) else None)
     return failure(500, f"the server failed; its log says why, under request {request_id}.", tei=_speaks_tei(request))
 
 

@@ -32,7 +32,8 @@ class KeyFile:
     def admits(self, key: str) -> bool:
         """Whether the file has that key. The time taken does not depend on which, nor on how much of one is right."""
         self.reload()
-        digest = _digest(key)
+        # The bytes of the header, which Starlette decodes as Latin-1.
+        digest = _digest(key.encode("latin-1"))
         return any([hmac.compare_digest(digest, known) for known in self._digests])
 
     def reload(self) -> None:
@@ -63,7 +64,7 @@ class KeyFile:
         keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         if not keys:
             raise InputError(f"{self._path} has no API key; write one a line.")
-        return tuple(_digest(key) for key in keys)
+        return tuple(_digest(key.encode()) for key in keys)
 
 
 class RequireKey:
@@ -90,11 +91,12 @@ class RequireKey:
 def _presented(headers: Headers) -> Iterable[str]:
     """Return the keys of a request: TEI's clients send the bare key, and Pinecone's have a header of their own."""
     if given := headers.get("authorization"):
-        yield given.removeprefix("Bearer ").removeprefix("bearer ").strip()
+        scheme, _, key = given.partition(" ")
+        yield key.strip() if scheme.lower() == "bearer" else given
     if given := headers.get("api-key"):
         yield given
 
 
-def _digest(key: str) -> bytes:
+def _digest(key: bytes) -> bytes:
     """Return a hash, so that all comparisons are of the same length."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(key).digest()

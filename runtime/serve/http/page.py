@@ -10,7 +10,8 @@ from onnxrank.serve.http.keys import PAGE_FILES
 router = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parents[2] / "web" / "demo"
-_FILES = {"served.js": "text/javascript", "results.js": "text/javascript", "demo.css": "text/css"}
+_SCRIPT = "text/javascript"
+_FILES = {"served.js": _SCRIPT, "form.js": _SCRIPT, "results.js": _SCRIPT, "demo.css": "text/css"}
 # Nothing from elsewhere, and no page of elsewhere around it.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

@@ -7,8 +7,8 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """uds: a Unix socket instead of host and port. api_keys: a file with a key in each line. cors: origins whose pages
-    may ask. max_body, in bytes. timeout, drain: seconds for one request, and after SIGTERM for those that were admitted. read_timeout: seconds for a
-    client to send a body.
+    may ask. max_body: in bytes. timeout, drain: seconds for one request, and after SIGTERM for those that were
+    admitted. read_timeout: seconds for a client to send a body.
     """
 
     host: str = "127.0.0.1"

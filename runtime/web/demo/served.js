@@ -1,19 +1,13 @@
 /**
  * The page of `onnxrank serve`: what is typed, ranked by the server.
  */
+import { act, element, say } from "./form.js";
 import { show } from "./results.js";
 
 /** @typedef {{id: string, kind: string, variant: string}} Model */
 /** @typedef {{results: {index: number, relevance_score: number}[], usage: {total_tokens: number}, meta: {truncated: number[]}}} Ranking */
 
 const QUEUE_MILLISECONDS = 1000;
-
-/**
- * @template {HTMLElement} T
- * @param {string} id
- * @returns {T}
- */
-const element = (id) => /** @type {T} */ (document.getElementById(id));
 
 /** @type {HTMLInputElement} */
 const query = element("query");
@@ -27,9 +21,6 @@ const long = element("long");
 const instruction = element("instruction");
 /** @type {HTMLInputElement} */
 const key = element("key");
-/** @type {HTMLButtonElement} */
-const button = element("rank");
-const status = element("status");
 
 /** The served models that rank, by name. @type {Map<string, Model>} */
 let models = new Map();
@@ -112,28 +103,4 @@ async function ask(path, body) {
   if (response.ok) return response;
   const { message } = await response.json().catch(() => ({ message: `The server answered ${response.status}.` }));
   throw new Error(message);
-}
-
-/**
- * Run one action at a time; say what went wrong.
- * @param {() => Promise<void>} action
- */
-async function act(action) {
-  button.disabled = true;
-  try {
-    await action();
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error), true);
-  } finally {
-    button.disabled = false;
-  }
-}
-
-/**
- * @param {string} text
- * @param {boolean} [wrong]
- */
-function say(text, wrong = false) {
-  status.textContent = text;
-  status.classList.toggle("wrong", wrong);
 }

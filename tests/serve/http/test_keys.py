@@ -16,7 +16,7 @@ BODY = {"query": "a", "documents": ["b"]}
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
     path = tmp_path / "keys"
-    path.write_text("# for the search team\nfirst-key\n\nsecond-key \n")
+    path.write_text("# for the search team\nfirst-key\n\nsecond-key \nschlüssel\n", encoding="utf-8")
     return path
 
 
@@ -27,10 +27,13 @@ def keys(tmp_path: Path) -> Path:
         {"authorization": "bearer second-key"},
         {"authorization": "second-key"},
         {"api-key": "first-key"},
+        {"authorization": "Bearer schlüssel"},
     ],
 )
 def test_every_key_in_every_clients_way(keys: Path, headers: dict[str, str]) -> None:
-    assert ask(app_of(FakeScheduler(), api_keys=keys), "/rerank", BODY, headers=headers).status_code == 200
+    encoded = {name.encode(): value.encode() for name, value in headers.items()}
+    app = app_of(FakeScheduler(), api_keys=keys)
+    assert ask(app, "/rerank", BODY, headers=encoded).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_without_a_key(keys: Path, path: str, headers: dict[str, str]) -> None:
     scheduler = FakeScheduler()
     encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
     app = app_of(scheduler, api_keys=keys)
-    answer = ask(app, path, BODY if path == "/rerank" else None, headers=encoded)  # type: ignore[arg-type]
+    answer = ask(app, path, BODY if path == "/rerank" else None, headers=encoded)
     assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["error"]["type"] == "authentication_error"
     assert not scheduler.asked
@@ -108,7 +111,7 @@ def test_request_ids() -> None:
     assert ask(app, "/rerank", BODY, headers={"x-request-id": "job-7.a:1"}).json()["id"] == "job-7.a:1"
     for bad in ("<script>", "a b", "x" * 200, "a\tb", "\xe9"):
         headers = {b"x-request-id": bad.encode("latin-1")}
-        answer = ask(app, "/nowhere", headers=headers)  # type: ignore[arg-type]
+        answer = ask(app, "/nowhere", headers=headers)
         assert answer.status_code == 404
         assert answer.headers["x-request-id"].isalnum() and len(answer.headers["x-request-id"]) == 32
 
