@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,8 @@ import httpx
 import numpy as np
 import pytest
 
-from onnxrank import Reranker
+from onnxrank import Embedder, LateInteraction, Reranker
+from tests.serve.artifacts import EMBEDDER, LATE, export_served
 from tests.serve.live import MAIN, Live, live
 
 QUERY = "sort the values of an array along an axis"
@@ -67,6 +69,24 @@ def test_answers_are_not_mixed_up(server: Live, reranker: Reranker) -> None:
         list(threads.map(ask, queries * 3))
 
 
+def test_several_models_of_other_kinds(tmp_path_factory: pytest.TempPathFactory) -> None:
+    late, embedder = (export_served(name, tmp_path_factory.mktemp("served")) for name in (LATE, EMBEDDER))
+    with live(f"late={late}", f"vectors={embedder}") as server:
+        body = {"model": "late", "query": QUERY, "documents": DOCUMENTS}
+        ranked = httpx.post(f"{server.url}/rerank", json=body, timeout=60).raise_for_status().json()["results"]
+        expected = LateInteraction(late, threads=1).rank(QUERY, DOCUMENTS)
+        assert [hit["index"] for hit in ranked] == [hit["corpus_id"] for hit in expected]
+        np.testing.assert_allclose(
+            [hit["relevance_score"] for hit in ranked], [hit["score"] for hit in expected], atol=1e-5
+        )
+        asked = {"input": DOCUMENTS, "input_type": "query"}
+        answer = httpx.post(f"{server.url}/v1/embeddings", json=asked, timeout=60).raise_for_status().json()
+        assert answer["model"] == "vectors"
+        vectors = Embedder(embedder, threads=1).encode(DOCUMENTS, is_query=True)
+        np.testing.assert_allclose([one["embedding"] for one in answer["data"]], vectors, atol=1e-5)
+        assert server.stop() == 0
+
+
 def test_sigterm_under_load_loses_no_admitted_request(demo_artifact: Path) -> None:
     with live(demo_artifact, options=("--threads", "1", "--variant", "fp32")) as server:
         answers: list[int] = []
@@ -119,3 +139,10 @@ def test_what_is_refused(demo_artifact: Path, arguments: list[str], status: int,
     command = [*MAIN, "serve", str(demo_artifact), "--port", "0", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == status and text in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_without_its_packages(demo_artifact: Path) -> None:
+    code = "import sys; sys.modules['fastapi'] = None; from onnxrank.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(demo_artifact)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and "pip install onnxrank[serve,cpu]" in ended.stderr

@@ -41,7 +41,7 @@ async def rank(served: Served, body: RerankBody, request_id: str, api_version: s
     # By logits, because large ones differ even where their sigmoid rounds to 1.
     order = [int(i) for i in np.argsort(-found.outcome.logits, kind="stable") if i not in found.outcome.errors]
     if body.score_threshold is not None:
-        order = [i for i in order if found.values[i] >= body.score_threshold]
+        order = [i for i in order if float(found.values[i]) >= body.score_threshold]
     texts = found.texts if body.return_documents else {}
     return _ranking(found, order[: body.top_n or None], texts, request_id, api_version)
 

@@ -72,6 +72,8 @@ def test_scores_below_a_threshold_are_left_out() -> None:
     assert [hit["index"] for hit in rerank(score_threshold=0.6).json()["results"]] == [1]
     assert [hit["index"] for hit in rerank(score_threshold=2.9, raw_scores=True).json()["results"]] == [1]
     assert rerank(score_threshold=1.5).json()["results"] == []
+    # More than float32 holds.
+    assert rerank(score_threshold=1e39).json()["results"] == []
 
 
 def test_documents_with_the_fields_of_a_template() -> None:
