@@ -58,5 +58,6 @@ def _is_json(request: Request) -> bool:
 class _JsonRequest(Request):
     async def json(self) -> Any:
         body = read_json(await self.body(), self.app.state.served.settings.max_documents)
-        self.state.tei = rerank_dialect(body) == "tei"
+        # Isaacus has `texts` too, and a route of its own.
+        self.state.tei = rerank_dialect(body) == "tei" and not self.url.path.endswith("/rerankings")
         return body

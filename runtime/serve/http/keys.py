@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import logging
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,7 +24,6 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         """Raises InputError for a file that cannot be read or has no key."""
         self._path = path
-        self._lock = threading.Lock()
         self._seen = self._signature()
         self._digests = self._read()
 
@@ -38,16 +36,15 @@ class KeyFile:
 
     def reload(self) -> None:
         """Read the file if it has changed. A file that has become unreadable changes nothing, and the log says so."""
-        with self._lock:
-            if (signature := self._signature()) == self._seen:
-                return
-            self._seen = signature
-            try:
-                self._digests = self._read()
-            except InputError as error:
-                _LOG.error("the API keys stay as they were: %s", error)
-            else:
-                _LOG.info("read %d API keys", len(self._digests))
+        if (signature := self._signature()) == self._seen:
+            return
+        self._seen = signature
+        try:
+            self._digests = self._read()
+        except InputError as error:
+            _LOG.error("the API keys stay as they were: %s", error)
+        else:
+            _LOG.info("read %d API keys", len(self._digests))
 
     def _signature(self) -> tuple[int, int, int] | None:
         try:

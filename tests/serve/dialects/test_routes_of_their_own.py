@@ -19,6 +19,8 @@ def test_isaacus() -> None:
     answer = ask(APP, "/v1/rerankings", body).json()
     assert [hit["index"] for hit in answer["results"]] == [1, 0]
     assert answer["usage"]["input_tokens"] == 10
+    refused = ask(APP, "/v1/rerankings", {**body, "texts": []})
+    assert refused.status_code == 400 and refused.json()["error"]["message"] == "texts is empty; give at least one."
 
 
 def test_pinecone() -> None:
