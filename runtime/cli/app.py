@@ -13,6 +13,7 @@ from onnxrank.cli import (
     rank,
     score,
     search,
+    serve,
     triton,
     verify,
 )
@@ -43,6 +44,7 @@ for command in (
     triton.triton,
 ):
     app.command()(command)
+app.command(context_settings=serve.CONTEXT)(serve.serve)
 
 
 def main() -> None:
