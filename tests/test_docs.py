@@ -73,7 +73,7 @@ FILES = {
 }
 DOCUMENTS = {name: ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")} | PAGES
 # tests/runtime/integrations runs the code of these, where the frameworks are installed.
-PAGES_ELSEWHERE = ("docs/clusters.md", "docs/integrations.md")
+PAGES_ELSEWHERE = ("docs/clusters.md", "docs/deploy.md", "docs/integrations.md")
 CODE = [
     (name, i, block)
     for name, path in PAGES.items()

@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[3]
 NEEDS = {
     "test_frameworks.py": ("langchain_core", "langchain_classic", "llama_index", "haystack"),
     "test_stores.py": ("lancedb", "qdrant_client"),
+    "test_kubernetes.py": ("kubernetes_validate", "fastapi"),
     "test_ray.py": ("ray",),
+    "test_ray_serve.py": ("fastapi", "ray"),
     "test_triton.py": ("pytriton", "tritonclient"),
     "test_spark.py": ("pyspark",),
 }
@@ -23,6 +25,11 @@ collect_ignore = [name for name, packages in NEEDS.items() if not all(map(find_s
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 # Spark's workers run in this environment and not in the first on the path.
 os.environ["PYSPARK_PYTHON"] = sys.executable
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Ray reads settings of its own, and calls pydantic, in ways that are deprecated.
+    config.addinivalue_line("filterwarnings", r"ignore::DeprecationWarning:ray\.")
 
 
 @pytest.fixture(scope="session")

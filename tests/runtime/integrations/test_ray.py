@@ -24,8 +24,6 @@ from tests.runtime.integrations.pairs import pairs, predicted
 COUNT = int(os.environ.get("PAIRS", "600"))
 BATCH = 50 if COUNT < 20_000 else 500
 Q4 = ModelOptions(variant="q4")
-# Ray reads its own deprecated settings.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module", autouse=True)
