@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 NEEDS = {
     "test_frameworks.py": ("langchain_core", "langchain_classic", "llama_index", "haystack"),
     "test_stores.py": ("lancedb", "qdrant_client"),
+    "test_frameworks_over_http.py": ("haystack_integrations", "langchain_cohere", "llama_index", "uvicorn"),
     "test_kubernetes.py": ("kubernetes_validate", "fastapi"),
     "test_ray.py": ("ray",),
     "test_ray_serve.py": ("fastapi", "ray"),
@@ -30,6 +31,8 @@ os.environ["PYSPARK_PYTHON"] = sys.executable
 def pytest_configure(config: pytest.Config) -> None:
     # Ray reads settings of its own, and calls pydantic, in ways that are deprecated.
     config.addinivalue_line("filterwarnings", r"ignore::DeprecationWarning:ray\.")
+    # The frameworks' clients leave their connections to the garbage collector.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 
 
 @pytest.fixture(scope="session")
