@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from onnxrank.artifact.staging import FULL
-from onnxrank.errors import InputError, OutputError
+from onnxrank.errors import InputError, OutputError, one_line
 from onnxrank.offline.csv_rows import CsvRows
 from onnxrank.offline.json_lines import JsonRows
 from onnxrank.offline.model import PairModel
@@ -118,19 +118,17 @@ def _job(source: Path, model: PairModel, columns: Columns) -> dict[str, object]:
 
 
 def _begin(folder: Path, job: dict[str, object]) -> None:
-    """Make the folder of a job, or check that it is of this one."""
-    text = json.dumps(job, indent=1)
+    """Make the folder of a job. Raises OutputError if it has finished rows of another one."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / JOB).exists():
-        (folder / "begun").write_text(text)
-        (folder / "begun").rename(folder / JOB)
-    begun = json.loads((folder / JOB).read_text())
-    for name, value in json.loads(text).items():
-        if begun.get(name) != value:
+    begun = json.loads((folder / JOB).read_text()) if (folder / JOB).exists() else {}
+    for name, value in job.items():
+        if begun.get(name) != value and _finished(folder):
             raise OutputError(
                 f"{folder} was begun with another {name} ({begun.get(name)!r:.60}, now {value!r:.60}); give the same "
                 "to go on, or delete that folder to start again."
             )
+    (folder / "begun").write_text(json.dumps(job, indent=1))
+    (folder / "begun").rename(folder / JOB)
 
 
 def _row_file(source: Path, out: Path, columns: Columns) -> RowFile:
@@ -154,4 +152,6 @@ def _writing(out: Path) -> Iterator[None]:
                 f"the disk of {out.parent} is full; free some space and run the same command again: it keeps the "
                 "finished rows."
             ) from error
-        raise OutputError(f"{out} cannot be written ({error.strerror}); choose another place.") from error
+        raise OutputError(
+            f"{out} cannot be written ({one_line(error.strerror or error)}); choose another place."
+        ) from error

@@ -176,11 +176,12 @@ def test_a_killed_process_goes_on_where_it_stopped(
     source, out, whole = (tmp_path / f"{name}{suffix}" for name in ("pairs", "scores", "whole"))
     WRITERS[suffix](source)
     score_file(source, whole, model, Columns())
-    command = [sys.executable, "-c", KILLED, "score", artifact, source, "--out", out, "--threads", "1", "--json"]
-    # The first rename is the job's; each process but the last is killed after one more chunk.
-    for renames in (2, 1):
-        process = subprocess.run(command, env={**os.environ, "RENAMES": str(renames)}, check=False)
-        assert process.returncode == -signal.SIGKILL and not out.exists()
+    command = [sys.executable, "-c", KILLED, "score", str(artifact), str(source), "--out", str(out)]
+    command += ["--threads", "1", "--json"]
+    # The first rename is that of the job's description; each process but the last is killed after one more chunk.
+    for renames in (2, 2):
+        ended = subprocess.run(command, env={**os.environ, "RENAMES": str(renames)}, check=False)
+        assert ended.returncode == -signal.SIGKILL and not out.exists()
     process = subprocess.run(command, env={**os.environ, "RENAMES": "9"}, check=True, capture_output=True, text=True)
     assert json.loads(process.stdout) == {"rows": 10, "failed": 0, "resumed": 8}
     assert out.read_bytes() == whole.read_bytes()
@@ -221,6 +222,15 @@ def test_bad_files_are_one_sentence(model: PairModel, tmp_path: Path, source: st
     with pytest.raises(InputError, match=sentence):
         score_file(tmp_path / source, tmp_path / out, model, Columns())
     assert not (tmp_path / out).exists()
+
+
+def test_a_corrected_file_is_another_job_if_nothing_was_finished(model: PairModel, tmp_path: Path) -> None:
+    source, out = tmp_path / "pairs.parquet", tmp_path / "scores.parquet"
+    source.write_text("no Parquet")
+    with pytest.raises(InputError, match="give a Parquet file"):
+        score_file(source, out, model, Columns())
+    write_parquet(source)
+    assert score_file(source, out, model, Columns()).rows == 10
 
 
 def test_a_missing_pyarrow_is_said(model: PairModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
