@@ -16,7 +16,9 @@ from onnxrank.export.options import Options, Setting
 from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.requantize import requantize_graph
-from onnxrank.quantize.variants import apply_precision
+from onnxrank.quantize.spread import HADAMARD
+from onnxrank.quantize.variants import apply_precision, change_basis
+from onnxrank.quantize.wide import wide_matrices
 
 
 def write_variant(
@@ -44,6 +46,7 @@ def write_variant(
     builders |= {exits[str(layers)]: build for layers, build in graphs.exits.items()}
     models: list[tuple[Path, ir.Model]] = []
     kept: tuple[str, ...] = ()
+    wide: frozenset[str] | None = None
     for path, build in builders.items():
         model = build()
         if vocabulary and not keep_rows(model, vocabulary.rows):
@@ -51,14 +54,21 @@ def write_variant(
                 f"{path} has no table of the whole vocabulary that input_ids alone chooses from, for --scripts to "
                 "cut; leave --scripts out."
             )
+        moments = hessians()
+        if precision.weight_bits <= 8:
+            change_basis(model, moments, exclude=EXACT)
+        # The first graph has all layers; the others share its weights.
+        if wide is None and precision.weight_bits == 4 and options.has_quality(precision):
+            wide = wide_matrices(model, moments, block_size=options.block_size, exclude=(HADAMARD, EXACT))
         kept = apply_precision(
             model,
             precision,
             block_size=options.block_size,
             method=options.method,
+            wide=wide or (),
             embedding_bits=options.embedding_bits,
             exclude=EXACT,
-            hessians=hessians(),
+            hessians=moments,
             prefix_graph=path == prefix,
         )
         models.append((folder / path, model))
