@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.quantize.int8 import quantize_channels
-from onnxrank.quantize.rounding import remaining, rounded
+from onnxrank.quantize.rounding import rounded
 
 LOWEST, HIGHEST = -8, 7
-# Scales that are tried for a block, as shares of the one that maps its largest magnitude to -8; -8/7 maps it to 7.
-SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, -8 / 7, -1.05, -0.97, -0.9)
 
 Hessian = NDArray[np.float64] | None
 
@@ -54,42 +52,21 @@ def eight_bits(weight: NDArray[np.float32], block_size: int, hessian: Hessian = 
 
 def gptq(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
     """Symmetric; values are rounded so that their errors cancel, see rounding.py, or to nearest without a Hessian."""
-    scales = block_scales(weight, block_size, None if hessian is None else remaining(hessian))
+    scales = block_scales(weight, block_size)
     steps = np.repeat(scales.T, block_size, axis=0)[: len(weight)]
     values = rounded(weight, steps, LOWEST, HIGHEST, hessian).T
     blocks = _pad_rows(values, block_size).reshape(len(values), -1, block_size)
     return Blocks(packed=_pack((blocks - LOWEST).astype(np.uint8)), scales=scales, zero_points=np.empty(0, np.uint8))
 
 
-def block_scales(
-    weight: NDArray[np.float32], block_size: int, costs: NDArray[np.float64] | None = None
-) -> NDArray[np.float32]:
-    """Return the scale of each block of columns, [N, blocks], as MatMulNBits stores it: a value of float16.
-
-    costs: of a squared error in each row, [K], for scales that lose least by rounding to nearest; without them the
-    value of largest magnitude maps to -8.
-    """
+def block_scales(weight: NDArray[np.float32], block_size: int) -> NDArray[np.float32]:
+    """Return the scale of each block of columns, [N, blocks], as MatMulNBits stores it, a value of float16: the block's
+    value of largest magnitude maps to -8."""
     rows = _pad_rows(weight.T, block_size).reshape(weight.shape[1], -1, block_size)
     furthest = np.take_along_axis(rows, np.abs(rows).argmax(axis=2, keepdims=True), axis=2)[..., 0]
-    scales = _stored(furthest / np.float32(LOWEST))
-    if costs is None:
-        return scales
-    weights = _pad_rows(costs[None], block_size).reshape(1, -1, block_size).astype(np.float32)
-    least = np.full(scales.shape, np.inf, np.float32)
-    best = scales
-    for share in SHARES:
-        tried = _stored(scales * np.float32(share))
-        steps = tried[..., None]
-        losses = (np.square(np.clip(np.rint(rows / steps), LOWEST, HIGHEST) * steps - rows) * weights).sum(axis=2)
-        best = np.where(losses < least, tried, best)
-        least = np.minimum(losses, least)
-    return best
-
-
-def _stored(scales: NDArray[np.float32]) -> NDArray[np.float32]:
-    stored = scales.astype(np.float16).astype(np.float32)
-    stored[stored == 0] = 1
-    return stored
+    scales: NDArray[np.float32] = (furthest / np.float32(LOWEST)).astype(np.float16).astype(np.float32)
+    scales[scales == 0] = 1
+    return scales
 
 
 def round_to_nearest(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:

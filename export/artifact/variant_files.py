@@ -87,6 +87,8 @@ def write_variant(
         }
     if options.has_quality(precision):
         settings["quality"] = options.quality
+    if wide:
+        settings["matrices_in_8_bits"] = len(wide)
     return Variant(
         padded=padded,
         prefix=prefix,
