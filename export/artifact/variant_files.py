@@ -1,12 +1,12 @@
 """Builds the graphs of one variant and writes them with their weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import onnx_ir as ir
 
 from onnxrank.artifact.manifest import Variant
-from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.artifact.variants import PRECISIONS, Precision
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.architectures.architecture import Graphs
 from onnxrank.export.artifact.saving import save_graphs
@@ -46,7 +46,7 @@ def write_variant(
     builders |= {exits[str(layers)]: build for layers, build in graphs.exits.items()}
     models: list[tuple[Path, ir.Model]] = []
     kept: tuple[str, ...] = ()
-    wide: frozenset[str] | None = None
+    wide = frozenset[str]()
     for path, build in builders.items():
         model = build()
         if vocabulary and not keep_rows(model, vocabulary.rows):
@@ -58,14 +58,14 @@ def write_variant(
         if precision.weight_bits <= 8:
             change_basis(model, moments, exclude=EXACT)
         # The first graph has all layers; the others share its weights.
-        if wide is None and precision.weight_bits == 4 and options.has_quality(precision):
+        if not models and precision.weight_bits == 4 and options.has_quality(precision):
             wide = wide_matrices(model, moments, block_size=options.block_size, exclude=(HADAMARD, EXACT))
         kept = apply_precision(
             model,
             precision,
             block_size=options.block_size,
             method=options.method,
-            wide=wide or (),
+            wide=wide,
             embedding_bits=options.embedding_bits,
             exclude=EXACT,
             hessians=moments,
@@ -78,6 +78,25 @@ def write_variant(
         requantize = f"onnx/requantize{precision.suffix}.onnx"
         ir.save(requantize_graph(models[0][1]), folder / requantize)
         files.append(requantize)
+    return Variant(
+        padded=padded,
+        prefix=prefix,
+        requantize=requantize,
+        past=None,
+        exits=exits,
+        files=tuple(files),
+        settings=_settings(options, precision, wide),
+        kept_float32=kept,
+        parity={},
+        batch_effect=0.0,
+        graph_difference=0.0,
+        accepted_loss=False,
+        evaluation=None,
+    )
+
+
+def _settings(options: Options, precision: Precision, wide: Collection[str]) -> dict[str, Setting]:
+    """Return what the manifest says of how a variant's weights were rounded."""
     settings: dict[str, Setting] = {}
     if precision.weight_bits == 4:
         settings = {
@@ -89,18 +108,4 @@ def write_variant(
         settings["quality"] = options.quality
     if wide:
         settings["matrices_in_8_bits"] = len(wide)
-    return Variant(
-        padded=padded,
-        prefix=prefix,
-        requantize=requantize,
-        past=None,
-        exits=exits,
-        files=tuple(files),
-        settings=settings,
-        kept_float32=kept,
-        parity={},
-        batch_effect=0.0,
-        graph_difference=0.0,
-        accepted_loss=False,
-        evaluation=None,
-    )
+    return settings
