@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports fidelity clean
+.PHONY: help demo dist test fuzz serve-fuzz web contract peers lowest setup check types docs links bench bench-quick bench-exports fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -22,6 +22,9 @@ test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests with coverage
 
 fuzz: .venv/ready ## Run the campaign of bad input at length
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/fuzz --hypothesis-profile long --capture=sys
+
+serve-fuzz: .venv/ready ## Send 5,000 requests made from the server's OpenAPI document, good and bad
+	SERVE_FUZZ_CASES=5000 OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/serve/http/test_openapi.py
 
 web: .venv/ready runtime/web/node_modules/ready /usr/bin/chromium ## Check the module for browsers: types, Node, Chromium on WASM and WebGPU
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.web.fixtures build/web

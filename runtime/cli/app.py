@@ -2,7 +2,7 @@
 
 import typer
 
-from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, rank, search, verify
+from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, rank, search, serve, verify
 from onnxrank.cli.console import run
 from onnxrank.cli.options import VersionOption
 
@@ -26,6 +26,7 @@ for command in (
     demo.demo,
 ):
     app.command()(command)
+app.command(context_settings=serve.CONTEXT)(serve.serve)
 
 
 def main() -> None:

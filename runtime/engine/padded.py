@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onnxrank.artifact.manifest import Scoring, VocabularyReadout
 from onnxrank.engine.batching import padded_batches, token_budget
-from onnxrank.engine.pack import Pack
+from onnxrank.engine.pack import Pack, Row
 from onnxrank.engine.session import Array, Session
 from onnxrank.text.prompt import EncodedPair
 
@@ -28,6 +28,11 @@ def padded_plan(session: Session, sequences: Rows, batch_tokens: int | None) -> 
     lengths = [len(ids) for ids in sequences]
     most = max(SMALLEST_BATCH_TOKENS, BATCH_TOKENS // session.cores)
     return padded_batches(lengths, batch_tokens or token_budget(lengths, most, session.cores))
+
+
+def round_tokens(session: Session) -> int:
+    """Return how many tokens keep all cores busy, in batches that are not too small."""
+    return SMALLEST_BATCH_TOKENS * session.cores
 
 
 def run_padded(
@@ -80,16 +85,22 @@ class PaddedGraph:
         self._readout = scoring.readout
         self._pad_left = pad_left
 
-    def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
-        prompts = [pair.token_ids for pair in pairs]
+    @property
+    def round_tokens(self) -> int:
+        return round_tokens(self._session)
+
+    def rows(self, pairs: Sequence[EncodedPair]) -> list[Row]:
+        return [Row(prefix=(), sequence=pair.token_ids, second_start=pair.document_start) for pair in pairs]
+
+    def pack(self, rows: Sequence[Row], pack_tokens: int | None) -> list[Pack]:
         return [
             Pack(
-                rows=tuple(rows),
+                rows=tuple(chosen),
                 prefix=(),
-                sequences=tuple(prompts[i] for i in rows),
-                second_starts=tuple(pairs[i].document_start for i in rows),
+                sequences=tuple(rows[i].sequence for i in chosen),
+                second_starts=tuple(rows[i].second_start for i in chosen),
             )
-            for rows in padded_plan(self._session, prompts, pack_tokens)
+            for chosen in padded_plan(self._session, [row.sequence for row in rows], pack_tokens)
         ]
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxrank.artifact.manifest import Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.device import Device
-from onnxrank.engine.pack import Pack, PairGraph
+from onnxrank.engine.pack import Pack, PairGraph, Row
 from onnxrank.engine.padded import PaddedGraph, PaddingSide
 from onnxrank.engine.past_file import PastFile
 from onnxrank.engine.prefix import PrefixGraph
@@ -38,18 +38,20 @@ class PairScorer:
         device: Device,
         graph: GraphKind | None = None,
         padding: PaddingSide = "right",
+        prefix_bytes: int | None = None,
     ) -> None:
         """Check the files' hashes; the weights are loaded at the first run.
 
         layers: the exit, the deepest by default. graph: by default the prefix graph on a CPU if the variant has one,
-        else the padded graph. padding: the side on which the padded graph's rows are padded. Raises ArtifactError or
-        HubError.
+        else the padded graph. padding: the side on which the padded graph's rows are padded. prefix_bytes: memory for
+        computed prefixes; by default that of a few. Raises ArtifactError or HubError.
         """
         artifact.fetch(*variant.files)
         scoring = artifact.manifest.scoring
         self.columns = len(scoring.matryoshka.dims) if scoring.matryoshka else 1
         if graph is None:
             graph = "prefix" if device.on_cpu and variant.prefix else "padded"
+        self.graph = graph
         self._graph: PairGraph
         if graph == "prefix":
             assert variant.prefix and scoring.kv_cache
@@ -58,10 +60,15 @@ class PairScorer:
                 artifact.folder / variant.prefix, device, requantize=requantize, weights=artifact.identity(variant)
             )
             stored = PastFile.of(artifact, variant.past) if variant.past else None
-            self._graph = PrefixGraph(session, scoring.kv_cache, stored)
+            self._graph = PrefixGraph(session, scoring.kv_cache, stored, prefix_bytes=prefix_bytes)
         else:
             session = Session(artifact.folder / variant.exit(layers), device, weights=artifact.identity(variant))
             self._graph = PaddedGraph(session, scoring, pad_left=padding == "left")
+
+    @property
+    def round_tokens(self) -> int:
+        """How many tokens at a time keep all cores busy."""
+        return self._graph.round_tokens
 
     def plan(self, pairs: Sequence[EncodedPair], *, pack_tokens: int | None = None) -> list[Pack]:
         """Divide a request into batches.
@@ -69,7 +76,15 @@ class PairScorer:
         pack_tokens: tokens of a batch; by default chosen to keep all cores busy. Batches with the same prefix are
         adjacent.
         """
-        return self._graph.plan(pairs, pack_tokens)
+        return self.pack(self.rows(pairs), pack_tokens=pack_tokens)
+
+    def rows(self, pairs: Sequence[EncodedPair]) -> list[Row]:
+        """Return the pairs as the graph reads them: what several share is computed once."""
+        return self._graph.rows(pairs)
+
+    def pack(self, rows: Sequence[Row], *, pack_tokens: int | None = None) -> list[Pack]:
+        """Divide rows, of one request or of several, into batches; `pack_tokens` as for `plan`."""
+        return self._graph.pack(rows, pack_tokens)
 
     def run(self, pack: Pack) -> Floats:
         """Return the logits of a batch, float32 `[len(pack.rows), columns]`."""

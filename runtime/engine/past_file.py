@@ -9,7 +9,7 @@ from onnxrank.artifact.manifest import KeyValueCache, StoredPast
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.session import Array
 from onnxrank.errors import ArtifactError
-from onnxrank.text.prompt import TokenIds
+from onnxrank.text.body import TokenIds
 
 # The type of the file's numbers.
 STORED = np.dtype("<f2")

@@ -2,7 +2,7 @@
 read from a file."""
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from onnxrank.artifact.manifest import KeyValueCache
 from onnxrank.engine.batching import RUN_TOKENS, padded_batches, token_budget
 from onnxrank.engine.forks import forget_in_children
-from onnxrank.engine.pack import Pack, Prefix
+from onnxrank.engine.pack import Pack, Prefix, Row
 from onnxrank.engine.past_file import Past, PastFile, past_names
 from onnxrank.engine.session import Runner, Session
-from onnxrank.text.prompt import EncodedPair, TokenIds
+from onnxrank.text.body import TokenIds
+from onnxrank.text.prompt import EncodedPair
 
 # From this length, in tokens, a single row uses GroupQueryAttention: on CPUs it is never slower than plain products.
 GROUPED_FROM = 1
 # Tokens of a batch on one core: smaller batches read the weights more often, larger ones leave cores idle at the end.
 PACK_TOKENS = 128
-# Total length of all computed prefixes; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
+# Total length of all computed prefixes, by default; an instruction of 60 tokens takes 13 MB for Qwen3-Reranker-0.6B.
 CACHED_TOKENS = 512
 
 Floats = NDArray[np.float32]
@@ -31,9 +32,13 @@ Floats = NDArray[np.float32]
 class PrefixCache:
     """Keys and values of the most recently used prefixes, and those that a file holds."""
 
-    def __init__(self, shape: KeyValueCache, stored: PastFile | None = None) -> None:
+    def __init__(self, shape: KeyValueCache, stored: PastFile | None = None, most_bytes: int | None = None) -> None:
+        """most_bytes: of all computed prefixes; by default those of CACHED_TOKENS."""
         self._shape = shape
         self._stored = stored
+        self._most_bytes = most_bytes
+        one = 2 * shape.layers * shape.heads * shape.head_dim * np.dtype(np.float32).itemsize
+        self._most_tokens = CACHED_TOKENS if most_bytes is None else most_bytes // one
         self._start()
         forget_in_children(self)
 
@@ -65,10 +70,10 @@ class PrefixCache:
 
     def _evict(self, used: Prefix) -> None:
         with self._lock:
-            if _tokens(used) > CACHED_TOKENS:
+            if _tokens(used) > self._most_tokens:
                 self._entries.pop(used, None)
             tokens = sum(map(_tokens, self._entries))
-            while tokens > CACHED_TOKENS:
+            while tokens > self._most_tokens:
                 pieces, _ = self._entries.popitem(last=False)
                 tokens -= _tokens(pieces)
 
@@ -93,10 +98,10 @@ class PrefixCache:
             for name, new in zip(past_names("past_key_values", self._shape), present, strict=True)
         }
 
-    def __getstate__(self) -> tuple[KeyValueCache, PastFile | None]:
-        return self._shape, self._stored
+    def __getstate__(self) -> tuple[KeyValueCache, PastFile | None, int | None]:
+        return self._shape, self._stored, self._most_bytes
 
-    def __setstate__(self, state: tuple[KeyValueCache, PastFile | None]) -> None:
+    def __setstate__(self, state: tuple[KeyValueCache, PastFile | None, int | None]) -> None:
         PrefixCache.__init__(self, *state)
 
 
@@ -130,33 +135,46 @@ def prefix_feeds(documents: Sequence[Sequence[int]], *, present_length: int = 0)
 class PrefixGraph:
     """Scores documents behind a cached prefix."""
 
-    def __init__(self, session: Session, shape: KeyValueCache, stored: PastFile | None = None) -> None:
-        """stored: keys and values to take from a file instead of computing them."""
+    def __init__(
+        self,
+        session: Session,
+        shape: KeyValueCache,
+        stored: PastFile | None = None,
+        *,
+        prefix_bytes: int | None = None,
+    ) -> None:
+        """stored: keys and values to take from a file instead of computing them. prefix_bytes: of the cached ones."""
         self._session = session
-        self._prefixes = PrefixCache(shape, stored)
+        self._prefixes = PrefixCache(shape, stored, prefix_bytes)
 
-    def plan(self, pairs: Sequence[EncodedPair], pack_tokens: int | None) -> list[Pack]:
-        """Divide pairs into batches. If a query has enough documents, its batches have instruction and query as prefix;
-        the pairs of all other queries are batched with the instruction alone as prefix."""
-        by_query: dict[Prefix, list[int]] = defaultdict(list)
-        for i, pair in enumerate(pairs):
-            by_query[pair.instruction, pair.query].append(i)
-        behind_query: list[tuple[Prefix, list[int]]] = []
-        behind_instruction: dict[Prefix, list[int]] = defaultdict(list)
-        for (instruction, query), rows in by_query.items():
-            if (len(rows) - 1) * len(query) <= RUN_TOKENS:
-                behind_instruction[instruction,].extend(rows)
-            else:
-                behind_query.append(((instruction, query), rows))
+    def rows(self, pairs: Sequence[EncodedPair]) -> list[Row]:
+        """If a query has enough documents, the prefix of its rows is instruction and query, else the instruction."""
+        prefixes: list[Prefix] = [(pair.instruction, pair.query) for pair in pairs]
+        documents = Counter(prefixes)
+        rows = []
+        for pair, prefix in zip(pairs, prefixes, strict=True):
+            sequence = pair.document
+            if (documents[prefix] - 1) * len(pair.query) <= RUN_TOKENS:
+                prefix, sequence = (pair.instruction,), pair.query + sequence
+            rows.append(Row(prefix=prefix, sequence=sequence, second_start=len(sequence)))
+        return rows
+
+    @property
+    def round_tokens(self) -> int:
+        return PACK_TOKENS * self._session.cores
+
+    def pack(self, rows: Sequence[Row], pack_tokens: int | None) -> list[Pack]:
+        """Divide rows into batches, each behind one prefix."""
+        by_prefix: dict[Prefix, list[int]] = defaultdict(list)
+        for i, row in enumerate(rows):
+            by_prefix[row.prefix].append(i)
         packs: list[Pack] = []
-        for prefix, rows in behind_query:
-            packs += self._packs(prefix, rows, [pairs[i].document for i in rows], pack_tokens)
-        for prefix, rows in behind_instruction.items():
-            packs += self._packs(prefix, rows, [pairs[i].query + pairs[i].document for i in rows], pack_tokens)
+        for prefix, chosen in by_prefix.items():
+            packs += self._packs(prefix, chosen, [rows[i].sequence for i in chosen], pack_tokens)
         return packs
 
     def _packs(
-        self, prefix: Prefix, rows: Sequence[int], sequences: Sequence[TokenIds], pack_tokens: int | None
+        self, prefix: Prefix, rows: Sequence[int], sequences: Sequence[Sequence[int]], pack_tokens: int | None
     ) -> list[Pack]:
         lengths = [len(ids) for ids in sequences]
         budget = pack_tokens or token_budget(lengths, PACK_TOKENS, self._session.cores)

@@ -10,7 +10,7 @@ from onnxrank.artifact.manifest import Variant
 from onnxrank.artifact.opening import Artifact
 from onnxrank.engine.device import Device
 from onnxrank.engine.maxsim import maxsim
-from onnxrank.engine.padded import PaddingSide, padded_plan, run_padded
+from onnxrank.engine.padded import PaddingSide, padded_plan, round_tokens, run_padded
 from onnxrank.engine.session import Session
 from onnxrank.progress import Done
 from onnxrank.text.prompt import EncodedText
@@ -72,6 +72,11 @@ class TextScorer:
     def close(self) -> None:
         """Free the weights and threads; the next run makes them again."""
         self._session.close()
+
+    @property
+    def round_tokens(self) -> int:
+        """How many tokens at a time keep all cores busy."""
+        return round_tokens(self._session)
 
     @property
     def dim(self) -> int:

@@ -20,7 +20,8 @@ from onnxrank.errors import ArtifactError, BackendError, ParityError
 from onnxrank.progress import Done
 from onnxrank.proof.parity import Logits, compare
 from onnxrank.proof.tolerances import TOLERANCES, Scale
-from onnxrank.text.prompt import EncodedPair, EncodedText, PromptEncoder, TextEncoder, TokenIds
+from onnxrank.text.body import TokenIds
+from onnxrank.text.prompt import EncodedPair, EncodedText, PromptEncoder, TextEncoder
 
 # All pairs are scored in batches, by the padded graph with padding on the right. These are its other ways, which must
 # not matter: padding side and tokens of a batch, where 1 means one pair at a time.

@@ -1,2 +1,2 @@
-"""`onnxrank serve`: the scorer behind HTTP. Codecs (dialects/) turn bodies into requests, the scheduler shares the
-processor between requests, the app joins both. Imports of web frameworks stay in this folder."""
+"""`onnxrank serve`: models behind HTTP. Data flows from errors and requests through model/, scheduling/, dialects/ and
+observation/ to http/; each may import what stands before it. Imports of web frameworks stay in this folder."""

@@ -49,11 +49,14 @@ def texts_of(documents: Iterable[Document], template: str | None, place: str) ->
     Raises InputError for a document with fields if there is no template, for a missing field, or if `documents`
     is not a list of texts.
     """
-    texts = [
-        document if isinstance(document, str) else _text(document, template, f"{place}[{i}]")
-        for i, document in enumerate(list_of(documents, place))
-    ]
-    return list_of_texts(texts, place)
+    return [text_of(document, template, f"{place}[{i}]") for i, document in enumerate(list_of(documents, place))]
+
+
+def text_of(document: Document, template: str | None, place: str) -> str:
+    """Return the text of one document, as `texts_of` does for many."""
+    text = document if isinstance(document, str) else _text(document, template, place)
+    check_text(text, place)
+    return text
 
 
 def _text(document: Mapping[str, str] | tuple[str, str], template: str | None, place: str) -> str:

@@ -1,27 +1,34 @@
-"""Encodes texts into prompts, one per pair or text; truncation never removes the fixed prefix and suffix."""
+"""Encodes texts into prompts, one per pair, text or window of a long one; truncation never removes the fixed prefix and
+suffix."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from onnxrank.artifact.manifest import Expansion, Prompt, TextPrompt, Texts
 from onnxrank.artifact.opening import Artifact
-from onnxrank.errors import InputError
+from onnxrank.errors import ArtifactError, InputError
+from onnxrank.text.body import Body, Cut, Kept, TokenIds
 from onnxrank.text.tokenizer import TextTokenizer
 
-TokenIds = tuple[int, ...]
+UNCUT = Cut()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPair:
-    """The token ids of a prompt in three pieces: the instruction, the query and the document. truncated: whether any
-    text was cut. lost: whether nothing is left of the document."""
+    """The token ids of a prompt in three pieces: the instruction, the query and the document.
+
+    truncated: whether any text was cut. own, span: of the document; see `Kept`. lost: whether nothing is left of it.
+    """
 
     instruction: TokenIds
     query: TokenIds
     document: TokenIds
     truncated: bool
+    own: tuple[int, int] | None = None
+    span: tuple[int, int] | None = None
     lost: bool = False
 
     @property
@@ -35,11 +42,17 @@ class EncodedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedText:
-    """The token ids of one text. attended: how many of them attention sees. truncated: whether its end was cut off."""
+    """The token ids of one text. attended: how many of them attention sees. own, span: see `Kept`."""
 
     token_ids: TokenIds
     attended: int
-    truncated: bool
+    own: tuple[int, int] | None = None
+    span: tuple[int, int] | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a part of the text was cut off."""
+        return self.own is not None
 
 
 class PromptEncoder:
@@ -53,31 +66,74 @@ class PromptEncoder:
         self._room = _room(max_length, fixed)
 
     def pairs(
-        self, query: str, documents: Sequence[str], instruction: str | None, *, special_tokens: bool
+        self,
+        query: str,
+        documents: Sequence[str],
+        instruction: str | None,
+        *,
+        special_tokens: bool,
+        cut: Cut = UNCUT,
     ) -> list[EncodedPair]:
         """Encode a query with each of its documents; `instruction` None means the model's default."""
+        encoded = self._pairs(
+            query, documents, instruction, special_tokens, cut, lambda body, room: [body.cut(room, cut)]
+        )
+        return [pair for (pair,) in encoded]
+
+    def windows(
+        self, query: str, documents: Sequence[str], instruction: str | None, *, special_tokens: bool, cut: Cut = UNCUT
+    ) -> list[list[EncodedPair]]:
+        """Encode a query with each window of each document; documents that fit have one, as in `pairs`."""
+        return self._pairs(
+            query, documents, instruction, special_tokens, cut, lambda body, room: body.windows(room, cut)
+        )
+
+    def _pairs(
+        self,
+        query: str,
+        documents: Sequence[str],
+        instruction: str | None,
+        special_tokens: bool,
+        cut: Cut,
+        keep: Callable[[Body, int], list[Kept]],
+    ) -> list[list[EncodedPair]]:
         prompt = self._prompt
         slots = {"query": query, "instruction": _instruction(instruction, prompt.default_instruction)}
-        pieces = [_fill(prompt.instruction, slots), _fill(prompt.query, slots)]
-        pieces += [_fill(prompt.document, {**slots, "document": text}) for text in documents]
-        first, second, *bodies = self._tokenizer.encode(pieces, special_tokens=special_tokens)
-        if not prompt.whole:
-            return [self._join(first, second, body) for body in bodies]
-        shared = shared_tokens(bodies)
-        return [self._join(first, second + body[:shared], body[shared:]) for body in bodies]
+        before, after = _around(prompt.document, "{document}", slots)
+        texts = [_fill(prompt.instruction, slots), _fill(prompt.query, slots)]
+        texts += [before + document + after for document in documents]
+        first, second, *others = self._tokenizer.encodings(texts, special_tokens=special_tokens)
+        instruction_ids, query_ids = tuple(first.ids), tuple(second.ids)
+        start = len(before)
+        bodies = [
+            Body(encoding, range(start, start + len(document) + 1))
+            for document, encoding in zip(documents, others, strict=True)
+        ]
+        rooms = [self._rooms(len(instruction_ids) + len(query_ids), body.length(cut)) for body in bodies]
+        kept = [keep(body, room) for body, (_, room) in zip(bodies, rooms, strict=True)]
+        shared = shared_tokens([one.token_ids for ones in kept for one in ones]) if prompt.whole else 0
+        return [
+            [self._join(instruction_ids, query_ids, one, room, shared) for one in ones]
+            for ones, (room, _) in zip(kept, rooms, strict=True)
+        ]
 
-    def _join(self, instruction: TokenIds, query: TokenIds, document: TokenIds) -> EncodedPair:
-        prompt, room = self._prompt, self._room
-        if prompt.truncation == "longest_first":
-            rooms = longest_first(len(instruction) + len(query), len(document), room)
-        else:
-            rooms = room, max(0, room - len(instruction) - len(query))
+    def _rooms(self, before: int, document: int) -> tuple[int, int]:
+        """Return how many tokens remain of instruction and query, and of the document."""
+        if self._prompt.truncation == "longest_first":
+            return longest_first(before, document, self._room)
+        return self._room, max(0, self._room - before)
+
+    def _join(self, instruction: TokenIds, query: TokenIds, kept: Kept, room: int, shared: int) -> EncodedPair:
+        """room: of instruction and query. shared: how many tokens of what is kept are the query's."""
+        prompt = self._prompt
         return EncodedPair(
-            instruction=prompt.prefix_token_ids + instruction[: rooms[0]],
-            query=query[: max(0, rooms[0] - len(instruction))] + prompt.separator_token_ids,
-            document=document[: rooms[1]] + prompt.suffix_token_ids,
-            truncated=len(instruction) + len(query) > rooms[0] or len(document) > rooms[1],
-            lost=bool(document) and not rooms[1],
+            instruction=prompt.prefix_token_ids + instruction[:room],
+            query=query[: max(0, room - len(instruction))] + kept.token_ids[:shared] + prompt.separator_token_ids,
+            document=kept.token_ids[shared:] + prompt.suffix_token_ids,
+            truncated=len(instruction) + len(query) > room or kept.own is not None,
+            own=kept.own,
+            span=kept.span,
+            lost=kept.lost,
         )
 
 
@@ -103,27 +159,60 @@ class TextEncoder:
         }
 
     def texts(
-        self, texts: Sequence[str], *, is_query: bool, instruction: str | None = None, special_tokens: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        is_query: bool,
+        instruction: str | None = None,
+        special_tokens: bool = False,
+        cut: Cut = UNCUT,
     ) -> list[EncodedText]:
         """Encode texts; `instruction` None means the model's default."""
         prompt = self._texts.query if is_query else self._texts.document
-        slots = {"instruction": _instruction(instruction, self._texts.default_instruction)}
-        filled = [_fill(prompt.template, {**slots, "text": text}) for text in texts]
-        if self._texts.strip:
-            filled = [text.strip() for text in filled]
-        if self._texts.lower_case:
-            filled = [text.lower() for text in filled]
-        encoded = self._tokenizer.encode(filled, special_tokens=special_tokens)
-        return [self._join(prompt, ids, self._expansion if is_query else None) for ids in encoded]
+        bodies = self._bodies(prompt, texts, instruction, special_tokens)
+        expansion = self._expansion if is_query else None
+        return [self._join(prompt, body.cut(self._rooms[prompt], cut), expansion) for body in bodies]
 
-    def _join(self, prompt: TextPrompt, ids: TokenIds, expansion: Expansion | None) -> EncodedText:
-        room = self._rooms[prompt]
-        token_ids = prompt.prefix_token_ids + ids[:room] + prompt.suffix_token_ids
+    def windows(
+        self, documents: Sequence[str], *, special_tokens: bool = False, cut: Cut = UNCUT
+    ) -> list[list[EncodedText]]:
+        """Encode each window of each document; documents that fit have one, as in `texts`."""
+        prompt = self._texts.document
+        bodies = self._bodies(prompt, documents, None, special_tokens)
+        return [[self._join(prompt, kept, None) for kept in body.windows(self._rooms[prompt], cut)] for body in bodies]
+
+    def _bodies(
+        self, prompt: TextPrompt, texts: Sequence[str], instruction: str | None, special_tokens: bool
+    ) -> list[Body]:
+        slots = {"instruction": _instruction(instruction, self._texts.default_instruction)}
+        before, after = _around(prompt.template, "{text}", slots)
+        prepared = [self._prepared(before, text, after) for text in texts]
+        encoded = self._tokenizer.encodings([string for string, _ in prepared], special_tokens=special_tokens)
+        return [Body(encoding, starts) for encoding, (_, starts) in zip(encoded, prepared, strict=True)]
+
+    def _prepared(self, before: str, text: str, after: str) -> tuple[str, Sequence[int]]:
+        """Return the string to encode, and where each character of the text starts in it; see `Body`."""
+        filled = before + text + after
+        starts: Sequence[int] = range(len(before), len(before) + len(text) + 1)
+        if self._texts.strip:
+            shift = len(filled) - len(filled.lstrip())
+            filled = filled.strip()
+            starts = range(starts[0] - shift, starts[-1] - shift + 1)
+        if self._texts.lower_case:
+            lower = filled.lower()
+            if len(lower) != len(filled):  # a few letters become two
+                places = list(accumulate((len(letter.lower()) for letter in filled), initial=0))
+                starts = [places[min(max(start, 0), len(filled))] for start in starts]
+            filled = lower
+        return filled, starts
+
+    def _join(self, prompt: TextPrompt, kept: Kept, expansion: Expansion | None) -> EncodedText:
+        token_ids = prompt.prefix_token_ids + kept.token_ids + prompt.suffix_token_ids
         attended = len(token_ids)
         if expansion:
             token_ids += (expansion.token_id,) * (prompt.max_length - attended)
             attended = len(token_ids) if expansion.attend else attended
-        return EncodedText(token_ids=token_ids, attended=attended, truncated=len(ids) > room)
+        return EncodedText(token_ids=token_ids, attended=attended, own=kept.own, span=kept.span)
 
 
 def shared_tokens(sequences: Sequence[TokenIds]) -> int:
@@ -162,6 +251,14 @@ def _instruction(given: str | None, default: str | None) -> str:
     if given is not None and default is None:
         raise InputError(f"instruction is {given!r:.60}, and this model takes none; leave it out.")
     return (default or "") if given is None else given
+
+
+def _around(template: str, slot: str, slots: Mapping[str, str]) -> tuple[str, str]:
+    """Return what a template has before and after a slot, filled."""
+    before, found, after = template.partition(slot)
+    if not found:
+        raise ArtifactError(f"the prompt {template!r:.80} has no {slot}; export the artifact again.")
+    return _fill(before, slots), _fill(after, slots)
 
 
 def _fill(template: str, slots: Mapping[str, str]) -> str:

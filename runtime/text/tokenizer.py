@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from onnxrank.errors import ArtifactError, RerankError, one_line
 
@@ -37,7 +37,12 @@ class TextTokenizer:
         self._file = file
 
     def encode(self, texts: Sequence[str], *, special_tokens: bool) -> list[tuple[int, ...]]:
-        """Return each text's token ids; control tokens inside are parsed if `special_tokens`, else plain text.
+        """Return each text's token ids; the rest is as for `encodings`."""
+        return [tuple(encoding.ids) for encoding in self.encodings(texts, special_tokens=special_tokens)]
+
+    def encodings(self, texts: Sequence[str], *, special_tokens: bool) -> list[Encoding]:
+        """Return each text's token ids, and the characters that each token stands for; control tokens inside are parsed
+        if `special_tokens`, else plain text.
 
         Raises ArtifactError if the file is not a tokenizer, or fails on these texts.
         """
@@ -45,8 +50,7 @@ class TextTokenizer:
         plain = not special_tokens and any(self._control_token.search(text) for text in texts)
         tokenizer = self._plain if plain else self._full
         with errors_as(ArtifactError, f"{self._file} cannot encode the texts", "export the artifact again"):
-            encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [tuple(e.ids) for e in encoded]
+            return tokenizer.encode_batch(list(texts), add_special_tokens=False)
 
     @cached_property
     def _full(self) -> Tokenizer:

@@ -2,17 +2,11 @@
  * The demo page: what is typed, ranked by one variant or two, each in a worker of its own.
  */
 import { LateInteraction, read_manifest, Reranker } from "onnxrank";
+import { act, element, say } from "./form.js";
 import { show } from "./results.js";
 
 /** @typedef {{dtype: string, device: string}} Choice */
 /** @typedef {{key: string, model: Reranker | LateInteraction}} Loaded */
-
-/**
- * @template {HTMLElement} T
- * @param {string} id
- * @returns {T}
- */
-const element = (id) => /** @type {T} */ (document.getElementById(id));
 
 /** @type {HTMLInputElement} */
 const query = element("query");
@@ -28,9 +22,6 @@ const device = element("device");
 const beside = element("beside");
 /** @type {HTMLProgressElement} */
 const bar = element("progress");
-/** @type {HTMLButtonElement} */
-const button = element("rank");
-const status = element("status");
 
 /** The models in memory, by column. @type {(Loaded | undefined)[]} */
 const loaded = [];
@@ -111,11 +102,8 @@ async function opened(column, { dtype, device }) {
   await dismiss(column);
   const manifest = await read_manifest(source.value);
   const Kind = manifest.scoring.late_interaction ? LateInteraction : Reranker;
-  const model = await Kind.from_pretrained(source.value, {
-    dtype: dtype || undefined,
-    device: device || undefined,
-    progress_callback: report,
-  });
+  const options = { dtype: dtype || undefined, device: device || undefined, progress_callback: report };
+  const model = await Kind.from_pretrained(source.value, options).finally(() => (bar.hidden = true));
   loaded[column] = { key, model };
   return model;
 }
@@ -136,29 +124,4 @@ function report({ status, loaded = 0, total = 0, progress = 0, device }) {
   }
   if (status === "loading") say(`Loading into ${device}…`);
   if (status === "checking") say(`Checking the scores of ${device}…`);
-}
-
-/**
- * Run one action at a time; say what went wrong.
- * @param {() => Promise<void>} action
- */
-async function act(action) {
-  button.disabled = true;
-  try {
-    await action();
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error), true);
-  } finally {
-    bar.hidden = true;
-    button.disabled = false;
-  }
-}
-
-/**
- * @param {string} text
- * @param {boolean} [wrong]
- */
-function say(text, wrong = false) {
-  status.textContent = text;
-  status.classList.toggle("wrong", wrong);
 }

@@ -98,7 +98,7 @@ def test_the_prefix_graph_is_pytorch_one_by_one(
         for document in documents
     ]
     for budget in (1, 150, 10_000):
-        packs = graph.plan(pairs, budget)
+        packs = graph.pack(graph.rows(pairs), budget)
         assert {pack.prefix for pack in packs} == {(tuple(instruction), tuple(query))}
         for pack, logits in graph.run_each(packs):
             np.testing.assert_allclose(logits[:, 0], expected[list(pack.rows)], atol=2e-5)

@@ -1,0 +1,1 @@
+"""What became of requests: logs and metrics. May import requests and scheduling/."""
