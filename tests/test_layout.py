@@ -27,7 +27,7 @@ CARRIED = "web/libraries/**/*"
 
 # The rooms (subpackages) of a folder, in order; each may import those before it. "" means the top-level modules.
 ROOMS = {
-    "runtime": ("artifact", "text", "engine", "", "quality", "proof", "cli"),
+    "runtime": ("artifact", "text", "engine", "", "quality", "proof", "serve", "cli"),
     "export": ("checkpoint", "graph", "architectures", "families", "proof", "artifact", ""),
 }
 # Modules at the top that every room may import.

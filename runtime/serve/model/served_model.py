@@ -128,9 +128,14 @@ class ServedModel:
 
     def _logits(self, pairs: tuple[tuple[str, str], ...]) -> NDArray[np.float32]:
         if self.kind != "embedder":
-            return np.array(self.run(read_all(self.read_scores(ScoreRequest(pairs=pairs))).units), np.float32)
+            return self._results(self.read_scores(ScoreRequest(pairs=pairs)))
         queries, documents = zip(*pairs, strict=True)
         sides = EmbedRequest(texts=queries, is_query=True), EmbedRequest(texts=documents)
-        first, second = (np.array(self.run(read_all(self.read_texts(side)).units)) for side in sides)
+        first, second = (self._results(self.read_texts(side)) for side in sides)
         cosines: NDArray[np.float32] = (first * second).sum(axis=1)
         return cosines
+
+    def _results(self, reading: Reading) -> NDArray[np.float32]:
+        """Return the results of a request in the order of its items."""
+        units = sorted(read_all(reading).units, key=lambda unit: unit.item)
+        return np.array(self.run(units), np.float32)

@@ -100,9 +100,11 @@ class Scheduler:
         job, timing = await self._answer(served, request, [text for pair in request.pairs for text in pair])
         found = [np.nan if item in job.errors else result for item, result in enumerate(job.results)]
         logits = np.array(found, np.float32)
+        scores, known = logits.copy(), ~np.isnan(logits)
+        scores[known] = served.activate(logits[known])
         return ScoreOutcome(
             logits=logits,
-            scores=served.activate(logits),
+            scores=scores,
             tokens=job.tokens,
             truncated=job.truncated,
             windows={item: window for item, window in job.windows.items() if item not in job.errors},
