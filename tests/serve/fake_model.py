@@ -19,7 +19,8 @@ SECONDS = 30
 class FakeModel:
     """A document has a token for each character, and scores its length; "nan" gives no number, "crash" raises.
 
-    rounds: what was run, as lists of documents. read: how many requests were tokenized.
+    rounds: what was run, as lists of documents. read: how many requests were tokenized. slices: the query of each slice
+    that was tokenized.
     """
 
     def __init__(self, *, name: str = "fake", round_tokens: int = 100, cores: int = 1, sound: bool = True) -> None:
@@ -28,6 +29,7 @@ class FakeModel:
         self.round_tokens = round_tokens
         self.rounds: list[list[str]] = []
         self.read = 0
+        self.slices: list[str] = []
         self.closed = False
         self._sound = sound
         self._gated = False
@@ -63,6 +65,7 @@ class FakeModel:
         self.read += 1
         work = Work(items=len(request.pairs), place="documents")
         for piece in slices([document for _, document in request.pairs]):
+            self.slices.append(request.pairs[piece[0]][0])
             for item in piece:
                 query, document = request.pairs[item]
                 work.tokens += len(document)
@@ -90,7 +93,7 @@ class FakeModel:
         return [np.float32(np.nan if document == "nan" else len(document)) for document in documents]
 
     def activate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        return logits / 10
+        return logits * np.float32(0.1)
 
     def check(self) -> None:
         if not self._sound:

@@ -16,12 +16,12 @@ def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
 
 def test_memory_is_bounded() -> None:
     most = 1_000_000
-    for result in (np.float32(1), np.ones((300, 64), np.float32)):
+    # A row of a batch must not keep the batch.
+    for batch in (np.ones(300, np.float32), np.ones((300, 64), np.float32)):
         tracemalloc.start()
         cache = ScoreCache(most)
         for i in range(20_000):
-            # A row of a batch, which must not keep the batch.
-            cache.put(i.to_bytes(16, "little"), result if result.ndim == 0 else result[i % 300])
+            cache.put(i.to_bytes(16, "little"), batch[i % 300])
         used, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert cache.bytes <= most

@@ -259,6 +259,6 @@ def test_an_artifact_that_scores_otherwise_here_is_refused(folders: dict[str, Pa
     for name in (RERANKERS["longest first"], LATE, EMBEDDER):
         model = ServedModel(folders[name], name=name)
         model.check()
-        model._model.run = lambda units, run=model._model.run: [1.5 * result for result in run(units)]  # type: ignore[method-assign, misc]
+        model._model.run = lambda units, run=model._model.run: [1.5 * result for result in run(units)]  # type: ignore[method-assign]
         with pytest.raises(ArtifactError, match="does not score here as it did at its export: a logit differs by"):
             model.check()

@@ -170,9 +170,7 @@ class Scheduler:
             self._admission.leave(size)
             if job:
                 self._queue.remove(job)
-        timing = job.timing(began)
-        self.observe.request_ended(model.name, job.tokens, timing)
-        return job, timing
+        return job, job.timing(began)
 
     async def _read(self, model: Model, request: ScoreRequest | EmbedRequest) -> Work:
         """Tokenize a request slice by slice, so that others get in between."""

@@ -1,6 +1,7 @@
 """What is kept of a text that is too long: one part, or windows."""
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_windows_overlap_and_do_not_divide_characters(qwen3_tokenizer: Path) -> 
     body = body_of(tokenizer_for(str(qwen3_tokenizer)), text)
     spans = [window.span for window in body.windows(100, Cut())]
     assert len(spans) > 3
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before and after
         shared = before[1] - after[0]
         assert shared >= (before[1] - before[0]) * OVERLAP / 2
