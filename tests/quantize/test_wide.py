@@ -19,7 +19,7 @@ from onnxrank.quantize.wide import wide_matrices
 
 RNG = np.random.default_rng(0)
 ROWS = 96
-WEIGHTS = {name: RNG.standard_normal((ROWS, ROWS)).astype(np.float32) / 10 for name in ("first", "second", "third")}
+WEIGHTS = {name: (RNG.standard_normal((ROWS, ROWS)) / 10).astype(np.float32) for name in ("first", "second", "third")}
 INPUTS = RNG.standard_normal((200, ROWS))
 MOMENTS = INPUTS.T @ INPUTS
 
