@@ -16,7 +16,7 @@ from onnxrank.serve.scheduling import scheduler
 from onnxrank.serve.scheduling.limits import Limits
 from onnxrank.serve.scheduling.observer import Observer
 from onnxrank.serve.scheduling.scheduler import ROUNDS, TOKENIZERS, Scheduler
-from tests.serve.fake_model import SECONDS, FakeModel
+from tests.serve.scheduling.fake_model import SECONDS, FakeModel
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +135,16 @@ def test_requests_share_by_tokens_and_not_by_documents() -> None:
             assert abs(got["a"] - got["b"]) <= 500 + 2 * 100
             for task in tasks:
                 task.cancel()
+
+    run(test())
+
+
+def test_a_turn_is_a_document_for_each_core() -> None:
+    async def test() -> None:
+        model = FakeModel(round_tokens=10, cores=3)
+        async with serving(model) as served:
+            await served.score("fake", request(*(f"{i}" + "x" * 50 for i in range(9))))
+            assert [len(documents) for documents in model.rounds] == [3, 3, 3]
 
     run(test())
 
