@@ -37,6 +37,7 @@ def main() -> int:
         }
         servers = {name: stack.enter_context(live(DEMO, options=(*OPTIONS, *more))) for name, more in options.items()}
         facts = folder / "facts.json"
+        told = {**os.environ, "CLIENTS_FACTS": str(facts)}
         addresses = {name: server.url for name, server in servers.items()}
         facts.write_text(json.dumps({"servers": addresses, "scores": _scores()}))
         for environment, tests in FOLDERS.items():
@@ -44,10 +45,7 @@ def main() -> int:
             # Warnings about other people's code are no errors.
             command = [python, "-m", "pytest", "-p", "no:warnings", "--confcutdir=tests/clients"]
             command += [f"tests/clients/{name}" for name in tests]
-            run = subprocess.run(
-                [*command, *sys.argv[1:]], env={**os.environ, "CLIENTS_FACTS": str(facts)}, check=False
-            )
-            status = run.returncode or status
+            status = subprocess.run([*command, *sys.argv[1:]], env=told, check=False).returncode or status
     return status
 
 

@@ -1,5 +1,8 @@
-"""Other people's clients, unmodified, against running servers. `make clients` starts these, and has environments for the
-clients, where onnxrank is not installed; elsewhere nothing in this folder is collected."""
+"""Other people's clients, unmodified, against running servers.
+
+`make clients` starts the servers, and has environments for the clients, where onnxrank is not installed; elsewhere
+nothing in this folder is collected.
+"""
 
 import json
 import os

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 QUERY = "sort the values of an array along an axis"
 DOCUMENTS = (
@@ -18,7 +18,8 @@ DOCUMENTS = (
 KEY = "the-right-key"
 
 
-class Hit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hit:
     """text: what the client says the document was; None if its answers have no texts."""
 
     index: int

@@ -2,7 +2,7 @@
 
 # mypy: disable-error-code="import-not-found, import-untyped"
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 from cohere.errors import UnauthorizedError
@@ -29,17 +29,17 @@ def test_a_wrong_key_of_jina(guarded: str) -> None:
         llama_jina(guarded, "a wrong key", 1)
 
 
-@pytest.mark.parametrize(
-    ("server", "change", "message"),
-    [
-        ("guarded", dict, NO_KEY),
-        ("address", lambda: {"top_n": -1}, "top_n"),
-        ("address", lambda: {"documents": []}, "empty"),
-    ],
-)
-def test_infinity(
-    server: str, change: Callable[[], dict[str, object]], message: str, request: pytest.FixtureRequest
-) -> None:
-    client = Client(base_url=request.getfixturevalue(server), raise_on_unexpected_status=True)
+def test_a_wrong_key_of_infinity(guarded: str) -> None:
+    with pytest.raises(UnexpectedStatus, match=NO_KEY):
+        _ask_infinity(guarded)
+
+
+@pytest.mark.parametrize(("change", "message"), [({"top_n": -1}, "top_n"), ({"documents": []}, "empty")])
+def test_a_bad_request_of_infinity(change: dict[str, Any], message: str, address: str) -> None:
     with pytest.raises(UnexpectedStatus, match=message):
-        rerank.sync(client=client, body=RerankInput(**{"query": "a", "documents": ["b"], "model": "demo", **change()}))
+        _ask_infinity(address, **change)
+
+
+def _ask_infinity(address: str, **change: Any) -> None:
+    client = Client(base_url=address, raise_on_unexpected_status=True)
+    rerank.sync(client=client, body=RerankInput(**{"query": "a", "documents": ["b"], "model": "demo", **change}))

@@ -13,7 +13,7 @@ import pytest
 from tests.clients.ranking import DOCUMENTS, QUERY
 
 CLIENTS = 12
-# Tests of the small queue's size in tests/clients/__main__.py: some 7,000 tokens.
+# More than half of SMALL_QUEUE in tests/clients/__main__.py.
 MANY = [f"{text} {i}" for i in range(10) for text in DOCUMENTS]
 
 
@@ -36,7 +36,6 @@ def test_cohere_waits_as_long_as_it_is_told(busy: str) -> None:
 
 
 def _refusals(address: str) -> float:
-    found = re.findall(
-        r'^onnxrank_requests_total\{.*status="429".*\} (\S+)', httpx.get(f"{address}/metrics").text, re.M
-    )
+    text = httpx.get(f"{address}/metrics").text
+    found = re.findall(r'^onnxrank_requests_total\{.*status="429".*\} (\S+)', text, re.MULTILINE)
     return sum(map(float, found))
