@@ -5,7 +5,7 @@ TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz serve-fuzz web contract peers clients lowest setup check types docs links bench bench-quick bench-exports fidelity clean
+.PHONY: help demo dist test fuzz serve-fuzz web contract peers clients lowest setup check types docs links bench bench-quick bench-exports bench-serve fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -89,6 +89,9 @@ bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints
 	$(VENV)/python -m benchmarks.encoders mmbert --keep
 	$(VENV)/python -m benchmarks.long_text build/mmbert-artifact
 	$(VENV)/python -m benchmarks.maxsim
+
+bench-serve: .venv/ready ## Install other servers and compare latency, throughput and memory under load with them
+	$(VENV)/python -m benchmarks.serving.bench
 
 fidelity: .venv/ready ## Train checkpoints, install llama.cpp, and compare how well engines keep PyTorch's ranking
 	$(VENV)/python -m benchmarks.fidelity.bench
