@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv/bin
 TOKENIZER := build/qwen3-tokenizer/tokenizer.json
 GEMMA := build/gemma2-tokenizer/tokenizer.json
+ADAPTERS := tests/runtime/integrations
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz serve-fuzz web contract peers clients lowest setup check types docs links bench bench-quick bench-exports bench-serve fidelity clean
+.PHONY: help demo dist test fuzz serve-fuzz web contract peers clients frameworks clusters triton lowest setup check types docs links bench bench-quick bench-exports bench-serve fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -41,13 +42,22 @@ peers: .venv-peers/ready ## Run the families on transformers 4, and our artifact
 clients: .venv-clients/ready artifacts/demo/reranker.json ## Rank with the clients of other services, unmodified from PyPI and npm
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.clients
 
+frameworks: .venv-frameworks/ready artifacts/demo/reranker.json ## Run the adapters in LangChain, LlamaIndex and Haystack
+	OMP_NUM_THREADS=1 .venv-frameworks/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
+
+clusters: .venv-clusters/ready artifacts/demo/reranker.json /usr/bin/java ## Score 20,000 pairs with Ray Data and with Spark, of which a worker is killed
+	PAIRS=20000 PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 .venv-clusters/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
+
+triton: .venv-triton/ready artifacts/demo/reranker.json ## Score in Triton's python backend, with the server that nvidia-pytriton brings
+	OMP_NUM_THREADS=1 .venv-triton/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
+
 lowest: .venv-lowest/ready artifacts/demo/reranker.json ## Run the runtime on the oldest releases that the package allows
 	LOWEST=1 .venv-lowest/bin/python -m pytest --confcutdir=tests/lowest tests/lowest
 
 artifacts/demo/reranker.json: .venv/ready
 	$(VENV)/export-model demo --q4 --force
 
-setup: .venv/ready .venv-peers/ready .venv-clients/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
+setup: .venv/ready .venv-peers/ready .venv-clients/ready .venv-frameworks/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
 
 check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .
@@ -97,13 +107,13 @@ fidelity: .venv/ready ## Train checkpoints, install llama.cpp, and compare how w
 	$(VENV)/python -m benchmarks.fidelity.bench
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers .venv-clients .venv-lowest build dist artifacts/demo runtime/web/node_modules tests/clients/npm/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-clients .venv-frameworks .venv-clusters .venv-triton .venv-lowest build dist artifacts/demo runtime/web/node_modules tests/clients/npm/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install -q -c constraints.txt torch==2.13.0
-	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,retrieval,serve,export,dev,docs]"
+	$(VENV)/pip install -q -c constraints.txt -e ".[cpu,parquet,retrieval,serve,export,dev,docs]"
 	@touch $@
 
 runtime/web/node_modules/ready: runtime/web/package-lock.json
@@ -138,8 +148,20 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	cd tests/clients/npm && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# Not while the others build the package in this folder. pyspark alone is half a gigabyte: of these environments, `make
+# setup` and CI make that of the frameworks only.
+.venv-frameworks/ready .venv-clusters/ready .venv-triton/ready: .venv-%/ready: $(ADAPTERS)/%.txt pyproject.toml | .venv/ready .venv-peers/ready
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install -q -r $<
+	.venv-$*/bin/pip install -q --no-deps -e .
+	@touch $@
+
+/usr/bin/java:
+	apt-get update -qq
+	apt-get install -y -qq default-jre-headless
+
 # After the others, which build the package in this folder too.
-.venv-lowest/ready: pyproject.toml | .venv/ready .venv-peers/ready
+.venv-lowest/ready: pyproject.toml | .venv/ready .venv-peers/ready .venv-frameworks/ready
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install -q uv
 	.venv-lowest/bin/uv pip install -q --python .venv-lowest/bin/python --resolution lowest-direct \

@@ -1,6 +1,6 @@
 """`Cascade`: retrieves by one vector per document, then reranks the best; an index on disk keeps the embedded corpus.
 
-The vectors are in a flat faiss index, in float16: exact search, 2 kB per document at 1,024 dimensions.
+By default the vectors are in a flat faiss index, in float16: exact search, 2 kB per document at 1,024 dimensions.
 """
 
 import json
@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from onnxrank.artifact.schema import parse, read, write
 from onnxrank.artifact.staging import recover, staged
 from onnxrank.embedder import Embedder
-from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError, one_line
+from onnxrank.errors import ArtifactError, InputError, OutputError, one_line
 from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
 from onnxrank.text.documents import Document, check_text, list_of_texts, texts_of
+from onnxrank.vector_index import FaissIndex, IndexKind, VectorIndex
 
 CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
 FORMAT = 3
@@ -46,14 +44,22 @@ class IndexCard:
 class Cascade:
     """A corpus, its vectors, a retriever and, if reranking is wanted, a reranker."""
 
-    def __init__(self, retriever: Embedder, reranker: Reranker | None = None) -> None:
-        """Raises BackendError if faiss is not installed."""
-        self._faiss = _faiss()
+    def __init__(
+        self, retriever: Embedder, reranker: Reranker | None = None, *, index: IndexKind | VectorIndex = "flat"
+    ) -> None:
+        """index: how faiss searches: "flat" compares with every vector; "hnsw" and "ivf" find most of the nearest in a
+        fraction of the time, for hundreds of thousands of documents and more. Or an index of another engine, such as
+        `onnxrank.integrations.qdrant.QdrantIndex`.
+
+        Raises InputError for another kind, BackendError if faiss is not installed.
+        """
+        self._kind: IndexKind | None = index if isinstance(index, str) else None
+        self._made: VectorIndex = FaissIndex(index) if isinstance(index, str) else index
         self.retriever = retriever
         self.reranker = reranker
         self.texts: list[str] = []
         self.ids: list[str] | None = None
-        self._vectors: Any = None
+        self._vectors: VectorIndex | None = None
 
     @property
     def document_template(self) -> str | None:
@@ -65,6 +71,7 @@ class Cascade:
     ) -> None:
         """Embed a corpus, which replaces any earlier one. `corpus_id` in results is an index into it.
 
+        An index of another engine loses its vectors at the start, one of faiss is replaced at the end.
         ids: names of the documents, which results then hold as `id`. Documents with fields become texts by the
         reranker's template. Raises InputError for an empty corpus, a document that is not a text, or too few ids.
         """
@@ -74,13 +81,14 @@ class Cascade:
         named = None if ids is None else list_of_texts(ids, "ids")
         if named is not None and len(named) != len(texts):
             raise InputError(f"ids has {len(named)} entries for {len(texts)} documents; give one for each.")
-        vectors: Any = None
+        vectors = FaissIndex(self._kind) if self._kind else self._made
         with progress("indexing", len(texts), show_progress_bar) as done:
             for start in range(0, len(texts), CHUNK):
                 chunk = self.retriever.encode(texts[start : start + CHUNK], is_query=False, done=done)
-                if vectors is None:
-                    vectors = _empty_index(self._faiss, chunk.shape[1])
+                if start == 0:
+                    vectors.start(chunk.shape[1])
                 vectors.add(chunk)
+            vectors.finish()
         self.texts, self.ids, self._vectors = texts, named, vectors
 
     def retrieve(self, query: str, *, top_k: int = 50, instruction: str | None = None) -> list[dict[str, Any]]:
@@ -88,16 +96,16 @@ class Cascade:
         corpus has ids, `id`."""
         check_top_k(top_k)
         check_text(query, "query")
-        vector = self.retriever.encode([query], is_query=True, instruction=instruction)
-        scores, ids = self._search(vector, min(top_k, len(self.texts)))
+        (vector,) = self.retriever.encode([query], is_query=True, instruction=instruction)
+        scores, places = self._corpus().search(vector, min(top_k, len(self.texts)))
         return [
             {
                 **({"id": self.ids[i]} if self.ids else {}),
-                "corpus_id": int(i),
+                "corpus_id": i,
                 "score": float(score),
                 "text": self.texts[i],
             }
-            for i, score in zip(ids[0], scores[0], strict=True)
+            for i, score in zip(places.tolist(), scores, strict=True)
         ]
 
     def search(
@@ -115,19 +123,19 @@ class Cascade:
         return [{**found[hit["corpus_id"]], **hit, **_of_retrieval(found[hit["corpus_id"]])} for hit in ranked]
 
     def save(self, folder: str | Path) -> None:
-        """Write the index; an index that is already there is replaced only once the new one is complete.
+        """Write the index; an index that is already there is replaced only once the new one is complete. The vectors of
+        another engine stay there.
 
         Raises OutputError if the folder holds something else, InputError without a corpus.
         """
-        self._require_corpus()
+        vectors = self._corpus()
         target = Path(folder)
         recover(target)
         if target.exists() and not (target / CARD).is_file():
             raise OutputError(f"{target} exists and is not an index; choose another folder.")
         with staged(target) as made:
-            # faiss's own files do not report every error of a full disk.
-            with (made / VECTORS).open("wb") as file:
-                self._faiss.write_index(self._vectors, self._faiss.PyCallbackIOWriter(file.write))
+            if isinstance(vectors, FaissIndex):
+                vectors.write(made / VECTORS)
             ids: Sequence[str | None] = self.ids or [None] * len(self.texts)
             pairs = zip(ids, self.texts, strict=True)
             lines = (json.dumps({"id": id_, "text": text}, ensure_ascii=False) + "\n" for id_, text in pairs)
@@ -141,7 +149,7 @@ class Cascade:
                 variant=self.retriever.variant,
                 weights=self.retriever.identity,
                 documents=len(self.texts),
-                dim=int(self._vectors.d),
+                dim=vectors.dim,
             )
             (made / CARD).write_text(json.dumps(write(card), indent=1) + "\n", encoding="utf-8")
 
@@ -162,11 +170,8 @@ class Cascade:
                 f"{source} was made with {card.retriever} of other weights than this retriever, "
                 f"{_name(self.retriever)}; open that one, or index the corpus again."
             )
-        try:
-            vectors = self._faiss.read_index(str(source / VECTORS))
-        except RuntimeError as error:  # faiss raises no more specific error
-            raise ArtifactError(f"{source / VECTORS} cannot be read; index the corpus again.") from error
-        if not vectors.ntotal == len(documents) == card.documents or vectors.d != card.dim:
+        vectors = self._read_vectors(source)
+        if not len(vectors) == len(documents) == card.documents or vectors.dim != card.dim:
             raise ArtifactError(f"{source} is damaged: its files disagree; index the corpus again.")
         ids = [document.id for document in documents if document.id is not None]
         self.texts = [document.text for document in documents]
@@ -181,14 +186,23 @@ class Cascade:
     def _texts(self, corpus: Sequence[Document]) -> list[str]:
         return texts_of(corpus, self.document_template, "corpus")
 
-    def _search(self, vector: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        self._require_corpus()
-        scores, ids = self._vectors.search(vector, count)
-        return scores, ids
+    def _read_vectors(self, folder: Path) -> VectorIndex:
+        """Return the vectors of an index on disk, which are in its folder or in the caller's engine."""
+        if self._kind is None:
+            return self._made
+        try:
+            return FaissIndex.read(folder / VECTORS)
+        except RuntimeError as error:  # faiss raises no more specific error
+            if not (folder / VECTORS).exists():
+                raise ArtifactError(
+                    f"{folder} has its vectors in another engine; open the cascade with `index=`."
+                ) from error
+            raise ArtifactError(f"{folder / VECTORS} cannot be read; index the corpus again.") from error
 
-    def _require_corpus(self) -> None:
+    def _corpus(self) -> VectorIndex:
         if self._vectors is None:
             raise InputError("this cascade has no corpus; call `index` or `load` first.")
+        return self._vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,17 +238,3 @@ def _of_retrieval(hit: dict[str, Any]) -> dict[str, Any]:
 def _name(retriever: Embedder) -> str:
     source = retriever.manifest.source
     return f"{source.id}{f'@{source.revision}' if source.revision else ''} ({retriever.variant})"
-
-
-def _empty_index(faiss: Any, dim: int) -> Any:
-    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise BackendError(
-            "the index needs faiss, which is not installed: `pip install onnxrank[retrieval]`."
-        ) from error
-    return faiss

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 # Shorter work ends before anyone could read a bar.
 PATIENCE_SECONDS = 2.0
@@ -30,17 +31,27 @@ def progress(label: str, total: int, show: bool | None = None) -> Iterator[Done]
 
 @contextmanager
 def _lines(label: str, total: int) -> Iterator[Done]:
-    finished, shown_at = 0, time.monotonic()
+    finished, began = 0, time.monotonic()
+    shown_at = began
 
     def done(count: int) -> None:
         nonlocal finished, shown_at
         finished += count
         if finished == total or time.monotonic() - shown_at > LINE_SECONDS:
             shown_at = time.monotonic()
-            sys.stderr.write(f"{label}: {finished:,} of {total:,}\n")
+            left = _left(time.monotonic() - began, finished, total)
+            sys.stderr.write(f"{label}: {finished:,} of {total:,}{left}\n")
             sys.stderr.flush()
 
     yield done
+
+
+def _left(seconds: float, finished: int, total: int) -> str:
+    """Return the estimate of what is left, which starts from what was measured."""
+    if finished == total:
+        return ""
+    left = timedelta(seconds=round(seconds / finished * (total - finished)))
+    return f", {left} left"
 
 
 @contextmanager

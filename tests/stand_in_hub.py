@@ -1,5 +1,6 @@
 """A small local stand-in for the model hub's HTTP API, which can simulate failures."""
 
+import base64
 import hashlib
 import json
 import re
@@ -29,7 +30,9 @@ class StandInHub:
     """Serves `folder/owner/name/...` as repositories with one commit, called main.
 
     refusals: repositories that answer with a status and an X-Error-Code. cut_at: the byte of a file at which its
-    download is cut, for the next `cuts` downloads.
+    download is cut, for the next `cuts` downloads. Uploads go by git's large file protocol, which the client speaks
+    where it has no Xet. visibility: of repositories that the client made. large: contents that were uploaded before
+    their commit, by SHA-256. commits: the paths of each.
     """
 
     folder: Path
@@ -37,6 +40,9 @@ class StandInHub:
     cut_at: int = 0
     cuts: int = 0
     downloads: list[Download] = field(default_factory=list)
+    visibility: dict[str, str] = field(default_factory=dict)
+    large: dict[str, bytes] = field(default_factory=dict)
+    commits: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         hub = self
@@ -76,6 +82,10 @@ def point_client(monkeypatch: pytest.MonkeyPatch, endpoint: str, cache: Path) ->
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    # Uploads: the interface that `huggingface_hub.upload_folder` belongs to took its endpoint at import.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", endpoint)
+    monkeypatch.setattr("huggingface_hub.hf_api.api.token", "token")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -87,6 +97,65 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer(body=True)
+
+    def do_PUT(self) -> None:
+        content = self._body()
+        self.hub.large[hashlib.sha256(content).hexdigest()] = content
+        self._send_json({})
+
+    def do_POST(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        body = self._body()
+        if path == "/api/validate-yaml":
+            return self._send_json({"errors": [], "warnings": []})
+        if path == "/api/repos/create":
+            asked = json.loads(body)
+            repo_id = f"{asked['organization']}/{asked['name']}"
+            if repo_id in self.hub.refusals:
+                return self._refuse(*self.hub.refusals[repo_id])
+            if (self.hub.folder / repo_id).exists():
+                return self._send_json({"url": f"{self.hub.endpoint}/{repo_id}"}, status=409)
+            (self.hub.folder / repo_id).mkdir(parents=True)
+            # Releases before 1.0 say `private`.
+            self.hub.visibility[repo_id] = asked.get("visibility") or ("private" if asked["private"] else "public")
+            return self._send_json({"url": f"{self.hub.endpoint}/{repo_id}"})
+        if re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+            return self._send_json({"objects": [self._lfs_object(entry) for entry in json.loads(body)["objects"]]})
+        if upload := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/main", path):
+            repository = self.hub.folder / upload[1]
+            if upload[2] == "preupload":
+                files = json.loads(body)["files"]
+                return self._send_json({"files": [_upload_mode(repository, file) for file in files]})
+            self._commit(repository, [json.loads(line) for line in body.splitlines()])
+            address = f"{self.hub.endpoint}/{upload[1]}/commit/{COMMIT}"
+            return self._send_json({"commitUrl": address, "commitOid": COMMIT})
+        self._refuse(404, "EntryNotFound")
+
+    def _lfs_object(self, entry: dict[str, Any]) -> dict[str, Any]:
+        there = entry["oid"] in self.hub.large
+        actions = {} if there else {"actions": {"upload": {"href": f"{self.hub.endpoint}/upload/{entry['oid']}"}}}
+        return {"oid": entry["oid"], "size": entry["size"], **actions}
+
+    def _commit(self, repository: Path, operations: list[dict[str, Any]]) -> None:
+        files = {}
+        for operation in operations:
+            value = operation["value"]
+            if operation["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif operation["key"] == "lfsFile":
+                files[value["path"]] = self.hub.large[value["oid"]]
+        self.hub.add(repository.relative_to(self.hub.folder).as_posix(), files)
+        self.hub.commits.append(sorted(files))
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing; tests read `downloads`."""
@@ -134,9 +203,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.downloads.append(Download(path=name, start=start, sent=len(part)))
         self.wfile.write(part)
 
-    def _send_json(self, data: Any) -> None:
+    def _send_json(self, data: Any, status: int = 200) -> None:
         content = json.dumps(data).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -148,6 +217,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+
+def _upload_mode(repository: Path, file: dict[str, Any]) -> dict[str, Any]:
+    """Return how a file is to be uploaded, by its name as the hub does, and git's hash of what is there."""
+    path = repository / file["path"]
+    large = path.suffix not in (".json", ".md")
+    found = {"path": file["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
+    if path.is_file():
+        content = path.read_bytes()
+        blob = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+        found["oid"] = hashlib.sha256(content).hexdigest() if large else blob
+    return found
 
 
 def _files(repository: Path) -> list[Path]:

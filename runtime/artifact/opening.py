@@ -105,11 +105,19 @@ def open_artifact(
         raise InputError(
             f"{str(source)!r} is neither a folder nor a hub id (owner/name); give the folder that `export-model` wrote."
         )
-    fetched = snapshot(str(source), revision=revision, allow_patterns=[MANIFEST, GOLDEN, TOKENIZER], access=access)
+    return open_repository(str(source), revision=revision, access=access)
+
+
+def open_repository(repo_id: str, *, revision: str | None, access: HubAccess | None) -> Artifact:
+    """Return the artifact of a hub id, of which only small files are downloaded.
+
+    Raises ArtifactError for a bad manifest, HubError for a failed download.
+    """
+    fetched = snapshot(repo_id, revision=revision, allow_patterns=[MANIFEST, GOLDEN, TOKENIZER], access=access)
     return Artifact(
         folder=fetched.folder,
         manifest=read_manifest(fetched.folder),
-        repository=(str(source), fetched.revision),
+        repository=(repo_id, fetched.revision),
         access=access,
     )
 

@@ -2,7 +2,21 @@
 
 import typer
 
-from onnxrank.cli import demo, evaluate, fidelity, index, info, long_documents, rank, search, serve, verify
+from onnxrank.cli import (
+    demo,
+    evaluate,
+    fidelity,
+    index,
+    info,
+    long_documents,
+    push,
+    rank,
+    score,
+    search,
+    serve,
+    triton,
+    verify,
+)
 from onnxrank.cli.console import run
 from onnxrank.cli.options import VersionOption
 
@@ -16,6 +30,7 @@ def _onnxrank(version: VersionOption = False) -> None:
 
 for command in (
     rank.rank,
+    score.score,
     verify.verify,
     fidelity.fidelity,
     info.info,
@@ -24,6 +39,9 @@ for command in (
     search.search,
     evaluate.evaluate,
     demo.demo,
+    push.push,
+    push.pull,
+    triton.triton,
 ):
     app.command()(command)
 app.command(context_settings=serve.CONTEXT)(serve.serve)

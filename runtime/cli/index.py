@@ -9,6 +9,7 @@ from onnxrank.cli.console import say
 from onnxrank.cli.documents import CorpusOption, TemplateOption, TextFieldOption, layout_of, read_entries
 from onnxrank.cli.options import ProgressOption, RetrieverOption, RetrieverVariantOption, SkipOption, ThreadsOption
 from onnxrank.cli.retrieval import open_cascade
+from onnxrank.vector_index import IndexKind
 
 
 def index(
@@ -21,6 +22,9 @@ def index(
     text_field: TextFieldOption = None,
     document_template: TemplateOption = None,
     retriever_variant: RetrieverVariantOption = None,
+    kind: Annotated[
+        IndexKind, typer.Option(help="flat compares with every vector; hnsw and ivf are faster on large corpora.")
+    ] = "flat",
     threads: ThreadsOption = None,
     skip_bad: SkipOption = False,
     progress: ProgressOption = None,
@@ -31,9 +35,11 @@ def index(
 
     `onnxrank index notes --retriever artifacts/demo-retriever --corpus notes.json --text-field body --progress`
 
+    `onnxrank index posts --retriever artifacts/embedding --corpus posts.jsonl --kind hnsw`
+
     `onnxrank index posts --retriever artifacts/embedding --corpus posts.json --document-template "{title}: {body}"`
     """
-    cascade = open_cascade(retriever, retriever_variant, reranker, None, threads)
+    cascade = open_cascade(retriever, retriever_variant, reranker, None, threads, kind)
     layout = layout_of(text_field, document_template, cascade.document_template)
     entries = read_entries(corpus, layout, skip_bad)
     cascade.index([e.document for e in entries], ids=[e.id for e in entries], show_progress_bar=progress)

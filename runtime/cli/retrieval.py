@@ -6,13 +6,19 @@ from onnxrank.cascade import Cascade, IndexCard
 from onnxrank.embedder import Embedder
 from onnxrank.errors import HubError, InputError
 from onnxrank.reranker import Reranker
+from onnxrank.vector_index import IndexKind
 
 
 def open_cascade(
-    retriever: str, retriever_variant: str | None, reranker: str | None, variant: str | None, threads: int | None
+    retriever: str,
+    retriever_variant: str | None,
+    reranker: str | None,
+    variant: str | None,
+    threads: int | None,
+    kind: IndexKind = "flat",
 ) -> Cascade:
     """Return a cascade without a corpus."""
-    return _cascade(Embedder(retriever, variant=retriever_variant, threads=threads), reranker, variant, threads)
+    return _cascade(Embedder(retriever, variant=retriever_variant, threads=threads), reranker, variant, threads, kind)
 
 
 def open_indexed(
@@ -41,5 +47,12 @@ def open_indexed(
     return cascade
 
 
-def _cascade(retriever: Embedder, reranker: str | None, variant: str | None, threads: int | None) -> Cascade:
-    return Cascade(retriever, Reranker(reranker, variant=variant, threads=threads) if reranker else None)
+def _cascade(
+    retriever: Embedder,
+    reranker: str | None,
+    variant: str | None,
+    threads: int | None,
+    kind: IndexKind = "flat",
+) -> Cascade:
+    opened = Reranker(reranker, variant=variant, threads=threads) if reranker else None
+    return Cascade(retriever, opened, index=kind)

@@ -19,6 +19,7 @@ from tests.stand_in_hub import StandInHub
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "artifacts" / "demo"
 COMMANDS = ["rank", "verify", "fidelity", "info", "long-documents", "index", "search", "evaluate", "demo"]
+COMMANDS += ["score", "push", "pull", "triton"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

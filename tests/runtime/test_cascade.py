@@ -18,6 +18,7 @@ from onnxrank.errors import ArtifactError, BackendError, InputError, OutputError
 from onnxrank.quality.corpus import Entry, Query
 from onnxrank.quality.measures import ROUTING, measure
 from onnxrank.quality.routing import measure_cascade
+from onnxrank.vector_index import FaissIndex, IndexKind
 from tests.exports import export_tiny, write_checkpoint
 from tests.reports import recorded_progress
 from tests.tiny_families import qwen3_embedding
@@ -30,6 +31,7 @@ CORPUS = [
     "",
 ]
 QUERY = "sort an array along an axis"
+KINDS: tuple[IndexKind, ...] = ("flat", "hnsw", "ivf")
 
 
 @pytest.fixture(scope="module")
@@ -291,3 +293,74 @@ def test_missing_packages_are_named(cascade: Cascade, monkeypatch: pytest.Monkey
         Cascade(cascade.retriever)
     with pytest.raises(BackendError, match=r"need ir-measures, .*pip install onnxrank\[retrieval\]"):
         measure({}, {}, [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_index_finds_the_nearest_and_is_read_again(kind: IndexKind, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    # Around 50 topics, as texts are.
+    vectors = rng.standard_normal((50, 32), np.float32).repeat(40, axis=0)
+    vectors += rng.standard_normal(vectors.shape, np.float32) / 2
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = FaissIndex(kind)
+    index.start(32)
+    for part in np.array_split(vectors, 3):
+        index.add(part)
+    index.finish()
+    assert (len(index), index.dim) == (2000, 32)
+    found = 0
+    for query in vectors[::100]:
+        exact = np.argsort(-(vectors @ query))[:10]
+        scores, places = index.search(query, 10)
+        found += len(set(exact) & set(places))
+        np.testing.assert_allclose(scores, (vectors @ query)[places], atol=1e-3)
+    assert found >= (200 if kind == "flat" else 190)
+    index.write(tmp_path / "vectors")
+    again = FaissIndex.read(tmp_path / "vectors")
+    assert again.search(vectors[0], 10)[1].tolist() == index.search(vectors[0], 10)[1].tolist()
+    assert type(index._index).__name__ == {"flat": "IndexScalarQuantizer", "hnsw": "IndexHNSWSQ"}.get(
+        kind, "IndexIVFScalarQuantizer"
+    )
+
+
+def test_an_approximate_index_ranks_a_small_corpus_as_a_flat_one(cascade: Cascade, tmp_path: Path) -> None:
+    for kind in KINDS:
+        made = Cascade(cascade.retriever, index=kind)
+        made.index(CORPUS)
+        made.save(tmp_path / kind)
+        again = Cascade(cascade.retriever)
+        again.load(tmp_path / kind)
+        assert again.retrieve(QUERY) == made.retrieve(QUERY) == cascade.retrieve(QUERY)
+    with pytest.raises(InputError, match="index is 'tree'; give one of flat, hnsw, ivf, or an index"):
+        Cascade(cascade.retriever, index="tree")  # type: ignore[arg-type]  # not a kind
+
+
+def test_another_engine_keeps_the_vectors(cascade: Cascade, tmp_path: Path) -> None:
+    engine = FaissIndex()
+    made = Cascade(cascade.retriever, index=Engine(engine))
+    made.index(CORPUS, ids=list("abcde"))
+    made.save(tmp_path / "index")
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == ["cascade.json", "texts.jsonl"]
+    again = Cascade(cascade.retriever, index=Engine(engine))
+    again.load(tmp_path / "index")
+    assert again.retrieve(QUERY) == made.retrieve(QUERY)
+    with pytest.raises(ArtifactError, match="has its vectors in another engine; open the cascade with `index=`"):
+        Cascade(cascade.retriever).load(tmp_path / "index")
+    engine.start(engine.dim)
+    with pytest.raises(ArtifactError, match="its files disagree"):
+        again.load(tmp_path / "index")
+
+
+class Engine:
+    """Hides that an index is of faiss."""
+
+    def __init__(self, index: FaissIndex) -> None:
+        self._index = index
+        self.start, self.add, self.finish, self.search = index.start, index.add, index.finish, index.search
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def dim(self) -> int:
+        return self._index.dim

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from onnxrank import progress as progress_module
@@ -17,6 +19,19 @@ def test_a_bar_appears_in_long_work_if_wanted(
     output = capsys.readouterr()
     assert ("scoring" in output.err, "75%" in output.err) == (shown, shown)
     assert output.out == ""
+
+
+def test_lines_of_a_log_estimate_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter(range(0, 10_000, 600))
+    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
+    with progress("scoring", 4000, True) as done:
+        done(1000)
+        done(3000)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("scoring: 1,000 of 4,000, ") and re.search(r" \d:\d\d:00 left$", first)
+    assert last == "scoring: 4,000 of 4,000"
 
 
 def test_a_bar_needs_a_terminal_by_default(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,39 @@
+"""docs/kubernetes.yaml is what Kubernetes takes, and names what the server has."""
+
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from onnxrank.serve.http.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "docs" / "kubernetes.yaml").read_text()))
+BY_KIND = {manifest["kind"]: manifest for manifest in MANIFESTS}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "HorizontalPodAutoscaler"])
+def test_each_object_matches_its_schema(kind: str) -> None:
+    kubernetes_validate.validate(BY_KIND[kind], kubernetes_validate.latest_version(), strict=True)
+
+
+def test_a_wrong_object_does_not() -> None:
+    service = {**BY_KIND["Service"], "spec": {"ports": "80"}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(service, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_names_agree_with_each_other_and_with_the_server() -> None:
+    deployment, service, scaler = (BY_KIND[kind]["spec"] for kind in BY_KIND)
+    pod = deployment["template"]
+    assert service["selector"] == deployment["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    (container,) = pod["spec"]["containers"]
+    assert container["ports"][0]["containerPort"] == Settings().port
+    assert pod["spec"]["terminationGracePeriodSeconds"] > Settings().drain
+    routes = (ROOT / "runtime" / "serve" / "http" / "about.py").read_text()
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert f'"{container[probe]["httpGet"]["path"]}"' in routes
+    metric = scaler["metrics"][0]["pods"]["metric"]["name"]
+    assert f'"{metric}"' in (ROOT / "runtime" / "serve" / "observation" / "metrics.py").read_text()
