@@ -6,7 +6,7 @@ GEMMA := build/gemma2-tokenizer/tokenizer.json
 ADAPTERS := tests/runtime/integrations
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz serve-fuzz web contract peers frameworks clusters triton lowest setup check types docs links bench bench-quick bench-exports fidelity clean
+.PHONY: help demo dist test fuzz serve-fuzz web contract peers clients frameworks clusters triton lowest setup check types docs links bench bench-quick bench-exports bench-serve fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -39,6 +39,9 @@ peers: .venv-peers/ready ## Run the families on transformers 4, and our artifact
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/test_families.py
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 tests/peers
 
+clients: .venv-clients/ready artifacts/demo/reranker.json ## Rank with the clients of other services, unmodified from PyPI and npm
+	OMP_NUM_THREADS=1 $(VENV)/python -m tests.clients
+
 frameworks: .venv-frameworks/ready artifacts/demo/reranker.json ## Run the adapters in LangChain, LlamaIndex and Haystack
 	OMP_NUM_THREADS=1 .venv-frameworks/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
 
@@ -54,7 +57,7 @@ lowest: .venv-lowest/ready artifacts/demo/reranker.json ## Run the runtime on th
 artifacts/demo/reranker.json: .venv/ready
 	$(VENV)/export-model demo --q4 --force
 
-setup: .venv/ready .venv-peers/ready .venv-frameworks/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
+setup: .venv/ready .venv-peers/ready .venv-clients/ready .venv-frameworks/ready .venv-lowest/ready runtime/web/node_modules/ready /usr/bin/chromium $(TOKENIZER) $(GEMMA) ## Install what the other targets need, side by side with -j
 
 check: .venv/ready types ## Lint, formatting and types
 	$(VENV)/ruff check .
@@ -97,11 +100,14 @@ bench-exports: .venv/ready $(TOKENIZER) $(GEMMA) ## Export full-size checkpoints
 	$(VENV)/python -m benchmarks.long_text build/mmbert-artifact
 	$(VENV)/python -m benchmarks.maxsim
 
+bench-serve: .venv/ready ## Install other servers and compare latency, throughput and memory under load with them
+	$(VENV)/python -m benchmarks.serving.bench
+
 fidelity: .venv/ready ## Train checkpoints, install llama.cpp, and compare how well engines keep PyTorch's ranking
 	$(VENV)/python -m benchmarks.fidelity.bench
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-peers .venv-frameworks .venv-clusters .venv-triton .venv-lowest build dist artifacts/demo runtime/web/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-clients .venv-frameworks .venv-clusters .venv-triton .venv-lowest build dist artifacts/demo runtime/web/node_modules tests/clients/npm/node_modules runtime/web/types *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # torch first and by exact version: see constraints.txt.
 .venv/ready: pyproject.toml constraints.txt
@@ -129,6 +135,17 @@ runtime/web/node_modules/ready: runtime/web/package-lock.json
 	.venv-peers/bin/pip install -q torch==2.13.0
 	.venv-peers/bin/pip install -q -r tests/peers/requirements.txt
 	.venv-peers/bin/pip install -q --no-deps -r tests/peers/requirements-no-deps.txt
+	@touch $@
+
+# Two environments, and a folder of npm's; uv, because pip takes minutes to unpack them.
+.venv-clients/ready: $(wildcard tests/clients/*/requirements.txt) tests/clients/npm/package-lock.json
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install -q uv
+	for name in cohere5 cohere7; do \
+		.venv-clients/bin/uv venv -q --clear .venv-clients/$$name --python $(PYTHON) && \
+		.venv-clients/bin/uv pip sync -q --python .venv-clients/$$name tests/clients/$$name/requirements.txt || exit 1; \
+	done
+	cd tests/clients/npm && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # Not while the others build the package in this folder. pyspark alone is half a gigabyte: of these environments, `make

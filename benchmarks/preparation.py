@@ -31,10 +31,15 @@ def prepare(engines: Iterable[Engine]) -> None:
 
 def export_ours() -> None:
     """Export int8 and q4 unless nothing has changed since."""
-    manifest = ARTIFACT / "reranker.json"
-    sources = [Path("runtime/artifact/manifest.py"), *Path("export").rglob("*.py"), *Path("quantize").rglob("*.py")]
-    if not manifest.exists() or manifest.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+    if stale(ARTIFACT):
         _run(sys.executable, "-m", "benchmarks.export_full_size", "int8", "q4", "--out", ARTIFACT, "--keep")
+
+
+def stale(artifact: Path) -> bool:
+    """Return whether an artifact is missing, or older than the exporter's code."""
+    manifest = artifact / "reranker.json"
+    sources = [Path("runtime/artifact/manifest.py"), *Path("export").rglob("*.py"), *Path("quantize").rglob("*.py")]
+    return not manifest.exists() or manifest.stat().st_mtime < max(path.stat().st_mtime for path in sources)
 
 
 def install(name: str) -> None:

@@ -65,13 +65,17 @@ def quantize_int8(
 
 
 def quantize_channels(
-    weight: NDArray[np.float32], hessian: NDArray[np.float64] | None = None
+    weight: NDArray[np.float32],
+    hessian: NDArray[np.float64] | None = None,
+    *,
+    stored_in: type[np.floating] = np.float32,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return int8 [K, N] and scales [N] of a [K, N] weight: symmetric, abs-max over each column.
 
-    hessian: of its inputs, [K, K]; None to round to nearest.
+    hessian: of its inputs, [K, K]; None to round to nearest. stored_in: the type of whose values the scales are.
     """
-    scales = (np.maximum(np.abs(weight).max(axis=0), SMALLEST_ABSMAX) / np.float32(127)).astype(np.float32)
+    largest = np.maximum(np.abs(weight).max(axis=0), SMALLEST_ABSMAX)
+    scales = (largest / np.float32(127)).astype(stored_in).astype(np.float32)
     return rounded(weight, scales, -127, 127, hessian), scales
 
 

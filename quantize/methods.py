@@ -1,4 +1,4 @@
-"""Methods that choose 4-bit values for blocks of a weight, as ONNX Runtime implements them."""
+"""Methods that choose 4-bit or 8-bit values for blocks of a weight, in the layout of ONNX Runtime's MatMulNBits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.quantize.int8 import quantize_channels
 from onnxrank.quantize.rounding import rounded
 
 LOWEST, HIGHEST = -8, 7
-
 
 Hessian = NDArray[np.float64] | None
 
@@ -19,8 +19,8 @@ Hessian = NDArray[np.float64] | None
 class Blocks:
     """A [K, N] matrix in the layout of MatMulNBits.
 
-    packed: uint8 [N, blocks, block_size / 2], low half first. scales: float32 [N, blocks].
-    zero_points: uint8 packed [N, ceil(blocks / 2)], float32 [N, blocks], or empty if all are 8.
+    packed: uint8 [N, blocks, block_size x bits / 8], low half first. scales: float32 [N, blocks].
+    zero_points: uint8 packed [N, ceil(blocks / 2)], float32 [N, blocks], or empty if all are half of the range.
     """
 
     packed: NDArray[np.uint8]
@@ -31,23 +31,42 @@ class Blocks:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """quantize(weight [K, N], block_size, hessian) takes second moments of the inputs, [K, K] or None. zero_points: the
-    kind that it returns: None, "uint8" or "float"."""
+    kind that it returns: None, "uint8" or "float". bits: of a value."""
 
     quantize: Callable[[NDArray[np.float32], int, Hessian], Blocks]
     zero_points: str | None
+    bits: int = 4
+
+
+def eight_bits(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
+    """Symmetric, with 8 bits and one scale for a whole column: requantizing it to int8 changes nothing."""
+    values, scales = quantize_channels(weight, hessian, stored_in=np.float16)
+    blocks = _pad_rows(values.T, block_size).reshape(weight.shape[1], -1, block_size)
+    packed = (blocks.astype(np.int16) + 128).astype(np.uint8)
+    return Blocks(
+        packed=packed,
+        scales=np.repeat(scales[:, None], blocks.shape[1], axis=1),
+        zero_points=np.empty(0, np.uint8),
+    )
 
 
 def gptq(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
     """Symmetric; values are rounded so that their errors cancel, see rounding.py, or to nearest without a Hessian."""
-    rows = _pad_rows(weight.T, block_size).reshape(weight.shape[1], -1, block_size)
-    furthest = np.take_along_axis(rows, np.abs(rows).argmax(axis=2, keepdims=True), axis=2)[..., 0]
-    # As MatMulNBits stores them.
-    scales = (furthest / np.float32(LOWEST)).astype(np.float16).astype(np.float32)
-    scales[scales == 0] = 1
+    scales = block_scales(weight, block_size)
     steps = np.repeat(scales.T, block_size, axis=0)[: len(weight)]
     values = rounded(weight, steps, LOWEST, HIGHEST, hessian).T
-    padded = np.pad(values, ((0, 0), (0, -len(weight) % block_size))).reshape(rows.shape)
-    return Blocks(packed=_pack((padded - LOWEST).astype(np.uint8)), scales=scales, zero_points=np.empty(0, np.uint8))
+    blocks = _pad_rows(values, block_size).reshape(len(values), -1, block_size)
+    return Blocks(packed=_pack((blocks - LOWEST).astype(np.uint8)), scales=scales, zero_points=np.empty(0, np.uint8))
+
+
+def block_scales(weight: NDArray[np.float32], block_size: int) -> NDArray[np.float32]:
+    """Return the scale of each block of columns, [N, blocks], as MatMulNBits stores it, a value of float16: the block's
+    value of largest magnitude maps to -8."""
+    rows = _pad_rows(weight.T, block_size).reshape(weight.shape[1], -1, block_size)
+    furthest = np.take_along_axis(rows, np.abs(rows).argmax(axis=2, keepdims=True), axis=2)[..., 0]
+    scales: NDArray[np.float32] = (furthest / np.float32(LOWEST)).astype(np.float16).astype(np.float32)
+    scales[scales == 0] = 1
+    return scales
 
 
 def round_to_nearest(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -> Blocks:
@@ -97,6 +116,7 @@ def hqq(weight: NDArray[np.float32], block_size: int, hessian: Hessian = None) -
     )
 
 
+EIGHT_BITS = Method(quantize=eight_bits, zero_points=None, bits=8)
 METHODS = {
     "gptq": Method(quantize=gptq, zero_points=None),
     "rtn": Method(quantize=round_to_nearest, zero_points=None),
@@ -105,7 +125,7 @@ METHODS = {
 }
 
 
-def _pad_rows(rows: NDArray[np.float32], block_size: int) -> NDArray[np.float32]:
+def _pad_rows(rows: NDArray[Any], block_size: int) -> NDArray[Any]:
     return np.pad(rows, ((0, 0), (0, -rows.shape[1] % block_size)))
 
 

@@ -18,6 +18,8 @@ from onnxrank.engine.requantized import ALIGNED
 from onnxrank.quantize.int8 import SMALLEST_ABSMAX, quantize_int8
 from onnxrank.quantize.weights import MICROSOFT, Exclude, WeightedNode, static_shape
 
+# The largest magnitude of a value, by its bits.
+FURTHEST = {4: 8.0, 8: 127.0}
 # The external file that the prefix graph names for its int8 weights. It does not exist: the session gets the weights
 # by name or, in JavaScript, as the file's content.
 LOCATION = "requantized_at_load"
@@ -81,23 +83,23 @@ class _Requantizer:
     def add(self, node: ir.Node) -> None:
         """Append the requantization of a MatMulNBits node's matrix."""
         op = self._tape.op
-        rows, columns, block_size = (node.attributes[name].as_int() for name in ("K", "N", "block_size"))
+        rows, columns, block_size, bits = (node.attributes[name].as_int() for name in ("K", "N", "block_size", "bits"))
         packed, steps, *points = node.inputs[1:]
         assert packed is not None and steps is not None
         blocks = -(-rows // block_size)
-        four_bit = self._initializer(_as_four_bit(packed, [columns, blocks * block_size]))
+        stored = self._initializer(_retyped(packed, bits, [columns, blocks * block_size]))
         step = self._float(steps)
         blocked = {"axis": 1, "block_size": block_size}
         if points and points[0] is not None:
             zero = self._points(points[0], blocks)
-            values = op("DequantizeLinear", [four_bit, step], blocked)
+            values = op("DequantizeLinear", [stored, step], blocked)
             values = op("Reshape", [values, self._constant([0, blocks, block_size])])
             values = op("Sub", [values, op("Unsqueeze", [op("Mul", [step, zero]), self._constant([-1])])])
             values = op("Reshape", [values, self._constant([0, -1])])
             furthest = op("Max", [zero, op("Sub", [self._constant(15.0), zero])])
         else:
-            values = op("DequantizeLinear", [four_bit, step, self._middle(columns, blocks)], blocked)
-            furthest = self._constant(8.0)
+            values = op("DequantizeLinear", [stored, step, self._middle(columns, blocks, bits)], blocked)
+            furthest = self._constant(FURTHEST[bits])
         limit = op("Mul", [op("Abs", [step]), furthest])
         largest = op("ReduceMax", [limit, self._constant([1])], {"keepdims": 0})
         bounded = op("Max", [largest, self._constant(SMALLEST_ABSMAX)])
@@ -106,7 +108,7 @@ class _Requantizer:
         matrix = op("Transpose", [quantized], {"perm": [1, 0]})
         if rows != blocks * block_size:
             matrix = op("Slice", [matrix, self._constant([0]), self._constant([rows])])
-        name = str(packed.name).removesuffix(".q4")
+        name = str(packed.name).removesuffix(f".q{bits}")
         self._output(matrix, _values(name), ir.DataType.INT8, [rows, columns])
         self._output(scales, _scales(name), ir.DataType.FLOAT, [columns])
 
@@ -135,17 +137,20 @@ class _Requantizer:
             return self._float(value)
         assert value.const_value is not None
         columns, pairs = static_shape(value.const_value)
-        four_bit = self._initializer(_as_four_bit(value, [columns, 2 * pairs]))
+        four_bit = self._initializer(_retyped(value, 4, [columns, 2 * pairs]))
         found = self._tape.op("Cast", [four_bit], {"to": ir.DataType.FLOAT})
         if blocks == 2 * pairs:
             return found
         ends = [self._constant([end]) for end in (0, blocks, 1)]
         return self._tape.op("Slice", [found, *ends])
 
-    def _middle(self, columns: int, blocks: int) -> ir.Value:
-        """Return the zero point 8 for every block."""
+    def _middle(self, columns: int, blocks: int, bits: int) -> ir.Value:
+        """Return half of the range as the zero point of every block."""
+        name = f"middle_{bits}_{columns}_{blocks}"
+        if bits == 8:
+            return self._initializer(ir.tensor(np.full((columns, blocks), 128, np.uint8), name=name))
         eights = np.full(-(-columns * blocks // 2), 0x88, np.uint8)
-        return self._initializer(_four_bit(eights, [columns, blocks], f"middle_{columns}_{blocks}"))
+        return self._initializer(_four_bit(eights, [columns, blocks], name))
 
     def _constant(self, value: float | list[int]) -> ir.Value:
         array = np.array(value, np.float32 if isinstance(value, float) else np.int64)
@@ -162,8 +167,9 @@ class _Requantizer:
         self._outputs.append(value)
 
 
-def _as_four_bit(value: ir.Value, shape: list[int]) -> ir.TensorProtocol:
-    """Return the same bytes as UINT4: like MatMulNBits, it has two values per byte, the first in the low half."""
+def _retyped(value: ir.Value, bits: int, shape: list[int]) -> ir.TensorProtocol:
+    """Return the same bytes in another shape, as UINT4 if there are 4 bits a value: like MatMulNBits, it has two values
+    per byte, the first in the low half."""
     stored = value.const_value
     assert stored is not None
     if isinstance(stored, ir.ExternalTensor):
@@ -171,12 +177,15 @@ def _as_four_bit(value: ir.Value, shape: list[int]) -> ir.TensorProtocol:
             stored.location,
             stored.offset,
             stored.length,
-            ir.DataType.UINT4,
+            ir.DataType.UINT4 if bits == 4 else ir.DataType.UINT8,
             shape=ir.Shape(shape),
             name=str(stored.name),
             base_dir=stored.base_dir,
         )
-    return _four_bit(stored.numpy().reshape(-1), shape, str(stored.name))
+    name = str(stored.name)
+    if bits == 8:
+        return ir.tensor(stored.numpy().reshape(shape), name=name)
+    return _four_bit(stored.numpy().reshape(-1), shape, name)
 
 
 def _four_bit(pairs: NDArray[np.uint8], shape: list[int], name: str) -> ir.TensorProtocol:

@@ -29,8 +29,9 @@ def round_by_hessian(
     weight: Floats, steps: Floats, low: int, high: int, hessian: NDArray[np.float64]
 ) -> NDArray[np.int8]:
     """Return multiples as `rounded` does."""
-    order = np.argsort(-np.diag(hessian), kind="stable")
-    corrections = _corrections(hessian[np.ix_(order, order)])
+    order = _order(hessian)
+    # The upper Cholesky factor of the inverse.
+    corrections = np.linalg.inv(_factor(hessian[np.ix_(order, order)])).astype(np.float32)
     rest = weight[order].astype(np.float32)
     steps = np.broadcast_to(steps, weight.shape)[order].astype(np.float32)
     rounded = np.empty(weight.shape, np.int8)
@@ -47,8 +48,22 @@ def round_by_hessian(
     return rounded
 
 
-def _corrections(hessian: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the upper Cholesky factor of the inverse of the damped Hessian, [K, K]."""
+def remaining(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much the squared error of each row costs, [K], after the rows that are rounded later have made up for
+    what they can."""
+    order = _order(hessian)
+    costs = np.empty(len(hessian))
+    costs[order] = np.diag(_factor(hessian[np.ix_(order, order)])) ** 2
+    return costs
+
+
+def _order(hessian: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return in which order rows are rounded: those with the largest inputs first."""
+    return np.argsort(-np.diag(hessian), kind="stable")
+
+
+def _factor(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the upper triangular R of which R RT is the damped Hessian, [K, K]."""
     damped = hessian + np.eye(len(hessian)) * max(DAMPING * np.trace(hessian) / len(hessian), np.finfo(np.float32).tiny)
-    upper: NDArray[np.float32] = np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
-    return upper
+    factor: NDArray[np.float64] = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    return factor

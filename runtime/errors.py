@@ -11,7 +11,8 @@
     │   └── LossError      one that does, with a larger loss than its variant may have
     └── BackendError       ONNX Runtime, the requested execution provider, or another package is missing
 
-A message gives the value, the place and the remedy in one sentence. Any other exception is a bug.
+Those of a server alone are in `onnxrank.serve.errors`. A message gives the value, the place and the remedy in one
+sentence. Any other exception is a bug.
 """
 
 # Characters of others' text inside a sentence.

@@ -60,7 +60,7 @@ def _open(subject: Subject, name: str, queries: range) -> Iterator[Score]:
 def _check(subject: Subject, query: int, scores: Sequence[float]) -> None:
     """Compare with the family's reference code. Raises RuntimeError if the scores differ."""
     for (query_ids, ids), found in zip(subject.token_ids(query), scores, strict=True):
-        (expected,) = subject.reference.score(query_ids, ids)
+        expected = float(subject.reference.score(query_ids, ids).reshape(-1)[0])
         if not abs(found - expected) <= TOLERANCE * max(1.0, abs(expected)):
             raise RuntimeError(f"query {query} of {subject.texts}: the score is {found}, and alone it is {expected}")
 

@@ -21,7 +21,8 @@ from onnxrank.export.scratch import scratch
 from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.rotate import rotate
-from onnxrank.text.prompt import PromptEncoder, TokenIds
+from onnxrank.text.body import TokenIds
+from onnxrank.text.prompt import PromptEncoder
 
 FILE = "onnx/fixed_past.bin"
 

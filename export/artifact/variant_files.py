@@ -1,12 +1,12 @@
 """Builds the graphs of one variant and writes them with their weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import onnx_ir as ir
 
 from onnxrank.artifact.manifest import Variant
-from onnxrank.artifact.variants import PRECISIONS
+from onnxrank.artifact.variants import PRECISIONS, Precision
 from onnxrank.errors import UnsupportedError
 from onnxrank.export.architectures.architecture import Graphs
 from onnxrank.export.artifact.saving import save_graphs
@@ -16,7 +16,9 @@ from onnxrank.export.options import Options, Setting
 from onnxrank.quantize.embedding_rows import keep_rows
 from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.requantize import requantize_graph
-from onnxrank.quantize.variants import apply_precision
+from onnxrank.quantize.spread import HADAMARD
+from onnxrank.quantize.variants import apply_precision, change_basis
+from onnxrank.quantize.wide import wide_matrices
 
 
 def write_variant(
@@ -44,6 +46,7 @@ def write_variant(
     builders |= {exits[str(layers)]: build for layers, build in graphs.exits.items()}
     models: list[tuple[Path, ir.Model]] = []
     kept: tuple[str, ...] = ()
+    wide = frozenset[str]()
     for path, build in builders.items():
         model = build()
         if vocabulary and not keep_rows(model, vocabulary.rows):
@@ -51,14 +54,21 @@ def write_variant(
                 f"{path} has no table of the whole vocabulary that input_ids alone chooses from, for --scripts to "
                 "cut; leave --scripts out."
             )
+        moments = hessians()
+        if precision.weight_bits <= 8:
+            change_basis(model, moments, exclude=EXACT)
+        # The first graph has all layers; the others share its weights.
+        if not models and precision.weight_bits == 4 and options.has_quality(precision):
+            wide = wide_matrices(model, moments, block_size=options.block_size, exclude=(HADAMARD, EXACT))
         kept = apply_precision(
             model,
             precision,
             block_size=options.block_size,
             method=options.method,
+            wide=wide,
             embedding_bits=options.embedding_bits,
             exclude=EXACT,
-            hessians=hessians(),
+            hessians=moments,
             prefix_graph=path == prefix,
         )
         models.append((folder / path, model))
@@ -68,6 +78,25 @@ def write_variant(
         requantize = f"onnx/requantize{precision.suffix}.onnx"
         ir.save(requantize_graph(models[0][1]), folder / requantize)
         files.append(requantize)
+    return Variant(
+        padded=padded,
+        prefix=prefix,
+        requantize=requantize,
+        past=None,
+        exits=exits,
+        files=tuple(files),
+        settings=_settings(options, precision, wide),
+        kept_float32=kept,
+        parity={},
+        batch_effect=0.0,
+        graph_difference=0.0,
+        accepted_loss=False,
+        evaluation=None,
+    )
+
+
+def _settings(options: Options, precision: Precision, wide: Collection[str]) -> dict[str, Setting]:
+    """Return what the manifest says of how a variant's weights were rounded."""
     settings: dict[str, Setting] = {}
     if precision.weight_bits == 4:
         settings = {
@@ -77,18 +106,6 @@ def write_variant(
         }
     if options.has_quality(precision):
         settings["quality"] = options.quality
-    return Variant(
-        padded=padded,
-        prefix=prefix,
-        requantize=requantize,
-        past=None,
-        exits=exits,
-        files=tuple(files),
-        settings=settings,
-        kept_float32=kept,
-        parity={},
-        batch_effect=0.0,
-        graph_difference=0.0,
-        accepted_loss=False,
-        evaluation=None,
-    )
+    if wide:
+        settings["matrices_in_8_bits"] = len(wide)
+    return settings

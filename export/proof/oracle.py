@@ -35,6 +35,8 @@ from onnxrank.progress import Done
 # Weights of a model that is converted to float32 as a whole, in 4 GB. Converting each layer whenever it runs takes half
 # of the memory, and for Qwen3-Reranker-0.6B two fifths as long as the layer itself at 140 tokens.
 SMALL = 10**9
+# Rows of a stored weight that are converted at a time: a vocabulary's matrix in float32 may take gigabytes.
+WIDENED = 8192
 
 
 def record(
@@ -175,7 +177,7 @@ def score_request(request: Mapping[str, Any], done: Done) -> dict[str, Any]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(request["folder"], trust_remote_code=False)
         return {"ids": [tokenizer(text, add_special_tokens=False)["input_ids"] for text in request["texts"]]}
     options = FamilyOptions.of(request["options"])
-    load = _load_float32 if "moments" in request else _load
+    load = _load_for_gradients if "moments" in request else _load
     reference = reference_of(Path(request["folder"]), request["family"], options, request["instruction"], load)
     if "moments" in request:
         encoded = [reference.encode(query, document) for query, document in request["pairs"]]
@@ -251,12 +253,7 @@ def _instructed(scoring: Scoring, instruction: str) -> Scoring:
 
 
 def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
-    import transformers
-
-    # Eager attention is the plain formula; the weights keep their stored dtype, and layers compute in float32.
-    # Code of a checkpoint is never run; without an explicit False, transformers would ask at the terminal.
-    settings = {"dtype": "auto", "attn_implementation": "eager", "trust_remote_code": False, **arguments}
-    model = getattr(transformers, auto_class).from_pretrained(folder, **settings).eval()
+    model = _from_pretrained(folder, auto_class, **arguments)
     if sum(parameter.numel() for parameter in model.parameters()) <= SMALL:
         return model.float()
     for module in model.modules():
@@ -264,9 +261,42 @@ def _load(folder: Path, auto_class: str, **arguments: Any) -> Any:
     return model
 
 
-def _load_float32(folder: Path, auto_class: str, **arguments: Any) -> Any:
-    """Load a model through which gradients can be computed."""
-    return _load(folder, auto_class, **{**arguments, "dtype": "float32"})
+def _load_for_gradients(folder: Path, auto_class: str, **arguments: Any) -> Any:
+    """Load a model through which gradients of activations can be computed in float32. Linear layers keep their stored
+    dtype: autograd would hold a float32 copy of all weights from the forward to the backward pass."""
+    import torch
+
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, x: Any, weight: Any) -> Any:
+            context.save_for_backward(weight)
+            return torch.cat([x @ rows.float().T for rows in weight.split(WIDENED)], -1)
+
+        @staticmethod
+        def backward(context: Any, gradient: Any) -> Any:
+            parts = zip(gradient.split(WIDENED, -1), context.saved_tensors[0].split(WIDENED), strict=True)
+            return sum(part @ rows.float() for part, rows in parts), None
+
+    def multiply(layer: Any, x: Any) -> Any:
+        product = Product.apply(x, layer.weight)  # type: ignore[no-untyped-call]
+        return product if layer.bias is None else product + layer.bias.float()
+
+    model = _from_pretrained(folder, auto_class, **arguments)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and module.weight.dtype != torch.float32:
+            module.forward = partial(multiply, module)  # type: ignore[method-assign]
+        elif not isinstance(module, torch.nn.Linear | torch.nn.Embedding):
+            module._apply(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, recurse=False)
+    return model
+
+
+def _from_pretrained(folder: Path, auto_class: str, **arguments: Any) -> Any:
+    import transformers
+
+    # Eager attention is the plain formula; the weights keep their stored dtype, and layers compute in float32.
+    # Code of a checkpoint is never run; without an explicit False, transformers would ask at the terminal.
+    settings = {"dtype": "auto", "attn_implementation": "eager", "trust_remote_code": False, **arguments}
+    return getattr(transformers, auto_class).from_pretrained(folder, **settings).eval()
 
 
 def _compute_in_float32(module: Any) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxrank.progress import Done
 
 # Second moments that are collected at the same time; more layers take further passes over the texts.
-GROUP_BYTES = 1_000_000_000
+GROUP_BYTES = 1_200_000_000
+# Rows of moments that are computed at once, without those left of the diagonal.
+PANEL = 256
 # The weight that every token has, as a share of the mean weight: in the last layer the score depends on one token only.
 FLOOR = 0.05
 
@@ -30,10 +33,13 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Site:
-    """The input of one or several linear layers. calls: of the current text, not yet added to the moments."""
+    """The input of one or several linear layers.
+
+    panels: the upper half of its second moments, rows from the diagonal on. calls: of the current text, not yet added.
+    """
 
     layers: list[str]
-    moments: Any
+    panels: list[Any]
     calls: list[Call] = field(default_factory=list)
 
 
@@ -48,12 +54,14 @@ def collect(
     """Write the second moments [K, K], float32, of each linear layer's inputs to `folder`; return the files by the
     names of the layers' modules. Layers with a common input share a file.
 
-    scores: compute one text's logits each, a tensor. `done(1)` is called after each text.
+    scores: compute one text's logits each, a tensor. `done(1)` is called as often as there are texts.
     """
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     # Gradients of activations need one input that has a gradient.
-    model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: output.requires_grad_(True))
+    model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: output.float().requires_grad_(True)
+    )
     vocabulary = model.get_output_embeddings()
     layers = {
         name: module
@@ -61,8 +69,10 @@ def collect(
         if isinstance(module, torch.nn.Linear) and module is not vocabulary
     }
     files: dict[str, str] = {}
-    for group in _groups(_sites(layers, scores[0])):
-        sites = [Site(layers=names, moments=torch.zeros(2 * (layers[names[0]].in_features,))) for names in group]
+    groups = list(_groups(_sites(layers, scores[0])))
+    texts = 0
+    for group in groups:
+        sites = [Site(layers=names, panels=_panels(torch, layers[names[0]].in_features)) for names in group]
         hooks = [
             layers[name].register_forward_hook(_hook(site, first=not i))
             for site in sites
@@ -72,12 +82,14 @@ def collect(
             score().sum().backward()
             for site in sites:
                 _add(site, sum(layers[name].out_features for name in site.layers))
-            done(1)
+            texts += 1
+            if texts % len(groups) == 0:
+                done(1)
         for hook in hooks:
             hook.remove()
         for site in sites:
             file = folder / f"{site.layers[0]}.npy"
-            np.save(file, site.moments.numpy())
+            np.save(file, _whole([panel.numpy() for panel in site.panels]))
             files |= dict.fromkeys(site.layers, str(file))
     return files
 
@@ -100,7 +112,7 @@ def _sites(layers: dict[str, Any], score: Callable[[], Any]) -> list[tuple[list[
     score()
     for hook in hooks:
         hook.remove()
-    return [(names, 4 * layers[names[0]].in_features ** 2) for names in inputs.values()]
+    return [(names, 2 * layers[names[0]].in_features ** 2) for names in inputs.values()]
 
 
 def _groups(sites: Sequence[tuple[list[str], int]]) -> Iterator[list[list[str]]]:
@@ -114,6 +126,21 @@ def _groups(sites: Sequence[tuple[list[str], int]]) -> Iterator[list[list[str]]]
         total += size
     if group:
         yield group
+
+
+def _panels(torch: Any, size: int) -> list[Any]:
+    return [torch.zeros(min(PANEL, size - start), size - start) for start in range(0, size, PANEL)]
+
+
+def _whole(panels: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the symmetric matrix of which the panels are the upper half."""
+    size = panels[0].shape[1]
+    whole = np.zeros((size, size), np.float32)
+    for panel in panels:
+        start = size - panel.shape[1]
+        whole[start : start + len(panel), start:] = panel
+        whole[start:, start : start + len(panel)] = panel.T
+    return whole
 
 
 def _hook(site: Site, *, first: bool) -> Callable[[Any, Any, Any], None]:
@@ -136,5 +163,9 @@ def _add(site: Site, outputs: int) -> None:
     """Add the current text's calls to the moments. outputs: of all the site's layers."""
     for call in site.calls:
         weight = (call.weight + FLOOR * call.weight.mean()) / outputs
-        site.moments += (call.x * weight[:, None]).T @ call.x
+        weighted = (call.x * weight[:, None]).T
+        start = 0
+        for panel in site.panels:
+            panel += weighted[start : start + len(panel)] @ call.x[:, start:]
+            start += len(panel)
     site.calls.clear()

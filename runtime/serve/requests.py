@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxrank.text.body import TruncationSide as TruncationSide
+
 LongDocuments = Literal["truncate", "chunk", "error"]
-TruncationSide = Literal["right", "left"]
 Priority = Literal["high", "normal", "low"]
 
 
@@ -53,7 +54,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The part of a long document that gave its score: number of `count`, and which characters of the document."""
+    """The part of a long document that gave its score: number, from 1, of `count`, and which characters of the
+    document."""
 
     number: int
     count: int

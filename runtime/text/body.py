@@ -136,16 +136,14 @@ def _last(tokens: range, count: int) -> range:
 
 def _divide(tokens: range, size: int, splits: Callable[[int], bool]) -> Iterator[range]:
     """Yield windows of at most `size` tokens, which cover all."""
-    start = tokens.start
-    while True:
-        end = min(start + size, tokens.stop)
-        if end == tokens.stop:
-            yield range(start, end)
-            return
-        end = _between(start, end, splits)
+    start = end = tokens.start
+    while start + size < tokens.stop:
+        end = _between(max(start, end), start + size, splits)
         yield range(start, end)
-        # The last window is as long as the others.
-        start = max(start + 1, _between(start, min(end - int(size * OVERLAP), tokens.stop - size), splits))
+        start = max(start + 1, _between(start, end - int(size * OVERLAP), splits))
+    # The last window is as long as the others.
+    earlier = range(tokens.stop - size, start)
+    yield range(next((place for place in earlier if not splits(place)), start), tokens.stop)
 
 
 def _between(start: int, end: int, splits: Callable[[int], bool]) -> int:

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from tests.exports import export_tiny, write_checkpoint
+from onnxrank.export.checkpoint.sources import locate
+from onnxrank.export.exporter import export
+from onnxrank.export.options import Options
+from onnxrank.progress import progress
+from tests.exports import write_checkpoint
 from tests.tiny_families import TINY
 
 RERANKERS = {
@@ -15,7 +19,8 @@ LATE, EMBEDDER = "colbert, attending", "qwen3-embedding"
 
 def export_served(name: str, folder: Path) -> Path:
     """Export a tiny checkpoint by its name in TINY, in float32."""
-    tiny = TINY[name]
+    tiny, out = TINY[name], folder / "artifact"
     checkpoint = write_checkpoint(folder / "checkpoint", tiny.write)
-    export_tiny(checkpoint, folder / "artifact", family=tiny.family, **tiny.options.given())
-    return folder / "artifact"
+    options = Options(variants=("fp32",), family=tiny.options)
+    export(locate(str(checkpoint)), out, family=tiny.family, options=options, force=False, progress=progress)
+    return out

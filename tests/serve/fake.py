@@ -30,8 +30,8 @@ READY = State(ready=True, reason=None, queued_tokens=7, queued_requests=2, runni
 
 @dataclass(slots=True, kw_only=True)
 class FakeScheduler:
-    """asked: requests so far. error: raised instead of an answer. hold: an answer waits until it is set. nan: of which
-    documents the score is not a number. entered, cancelled: set when a request comes, and when it is given up."""
+    """asked: requests so far. error: raised instead of an answer. hold: an answer waits until it is set. nan, lowest:
+    documents whose score is not a number, or -inf. entered, cancelled: set when a request comes or is given up."""
 
     models: Mapping[str, FakeModel] = field(default_factory=lambda: {"demo": FakeModel()})
     state: State = READY
@@ -40,6 +40,7 @@ class FakeScheduler:
     error: Exception | None = None
     hold: asyncio.Event | None = None
     nan: tuple[int, ...] = ()
+    lowest: tuple[int, ...] = ()
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,6 +61,7 @@ class FakeScheduler:
                 raise InputError(next(iter(errors.values())))
         windows = {i: Window(number=2, count=3, start=10, end=20) for i in long}
         logits[[*errors, *self.nan]] = np.nan
+        logits[list(self.lowest)] = -np.inf
         return ScoreOutcome(
             logits=logits,
             scores=(1 / (1 + np.exp(-logits))).astype(np.float32),

@@ -17,6 +17,7 @@ from onnxrank.artifact.variants import PRECISIONS, PREFERRED
 from onnxrank.engine.batching import RUN_TOKENS
 from onnxrank.engine.prefix import GROUPED_FROM
 from onnxrank.engine.requantized import ALIGNED
+from onnxrank.proof.tolerances import DEVICE_DIFFERENCE, EXPORT_MARGIN
 from onnxrank.quantize.requantize import LOCATION
 from onnxrank.text.tokenizer import PLACEHOLDER
 
@@ -79,6 +80,9 @@ def contract() -> str:
             _constant("GROUPED_FROM", GROUPED_FROM),
             "// runtime/engine/requantized.py",
             _constant("ALIGNED", ALIGNED),
+            "// runtime/proof/tolerances.py",
+            _constant("DEVICE_DIFFERENCE", DEVICE_DIFFERENCE, kind="Record<string, number>"),
+            _constant("EXPORT_MARGIN", EXPORT_MARGIN),
             "// quantize/requantize.py",
             _constant("LOCATION", LOCATION),
             "// The fields of the dataclasses; schema.js reads them.",

@@ -138,12 +138,14 @@ async def _score(served: Served, body: RerankBody | ScorePairs, place: str, quer
         found = await served.scheduler.score(name, body.request(pairs, served.settings.timeout))
     else:
         found = ScoreOutcome(logits=np.empty(0, np.float32), scores=np.empty(0, np.float32), tokens=0)
-    for i in np.flatnonzero(~np.isfinite(found.logits)):
+    # MaxSim over a document without tokens is -inf, which JSON does not have.
+    raw, activated = (np.maximum(values, np.finfo(np.float32).min) for values in (found.logits, found.scores))
+    for i in np.flatnonzero(~np.isfinite(raw)):
         if int(i) not in found.errors:
             raise NoScore(f"{name} gave no finite score for {place}[{rows[i]}]")
     logits = np.full(len(queries), np.nan, np.float32)
     scores = logits.copy()
-    logits[rows], scores[rows] = found.logits, found.scores
+    logits[rows], scores[rows] = raw, activated
     # A scorer knows a document by its place among those that could be read.
     errors = {
         rows[i]: message.replace(f"documents[{i}]", f"{place}[{rows[i]}]", 1) for i, message in found.errors.items()

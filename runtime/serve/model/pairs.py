@@ -18,7 +18,7 @@ from onnxrank.serve.requests import ScoreRequest, Window
 from onnxrank.text.prompt import EncodedPair, PromptEncoder
 
 
-class PairModel:
+class ServedPairs:
     """Encodes with `PromptEncoder` and runs `PairScorer`, as `Reranker` does."""
 
     def __init__(

@@ -12,7 +12,7 @@ from onnxrank.artifact.opening import Artifact
 from onnxrank.artifact.schema import SchemaError, parse, read
 from onnxrank.engine.pair_scorer import GraphKind
 from onnxrank.errors import ArtifactError, one_line
-from onnxrank.proof.tolerances import DEVICE_DIFFERENCE
+from onnxrank.proof.tolerances import DEVICE_DIFFERENCE, EXPORT_MARGIN
 
 # Pairs of golden.json that are enough for a model without device_check.json.
 FEW = 8
@@ -62,5 +62,5 @@ def _golden(artifact: Artifact, variant: str) -> Recorded:
     return Recorded(
         pairs=tuple((pair.query, pair.document) for pair in pairs[:FEW]),
         logits=logits[:FEW],
-        allowed=exported + float(logits.std()) * DEVICE_DIFFERENCE[variant],
+        allowed=EXPORT_MARGIN * exported + float(logits.std()) * DEVICE_DIFFERENCE[variant],
     )

@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxrank.artifact.golden import read_golden
-from onnxrank.artifact.hub import HubAccess
 from onnxrank.artifact.manifest import Manifest
 from onnxrank.artifact.opening import TOKENIZER, Artifact, open_artifact
 from onnxrank.engine.activation import activate
-from onnxrank.engine.device import Device, Memory
+from onnxrank.engine.device import Device
 from onnxrank.errors import ArtifactError, InputError
-from onnxrank.serve.model.pairs import PairModel
+from onnxrank.serve.model.pairs import ServedPairs
 from onnxrank.serve.model.self_check import recorded
-from onnxrank.serve.model.texts import TextModel
+from onnxrank.serve.model.texts import ServedTexts
 from onnxrank.serve.model.work import Reading, Result, Unit, read_all
 from onnxrank.serve.requests import EmbedRequest, ScoreRequest
 
 Kind = Literal["reranker", "late-interaction", "embedder"]
 
 _KINDS: dict[str, Kind] = {"Reranker": "reranker", "LateInteraction": "late-interaction", "Embedder": "embedder"}
-# The keys and values of a few thousand tokens of instructions and queries.
+# For the keys and values of instructions and queries, which later requests use again: 2,300 tokens of them for
+# Qwen3-Reranker-0.6B.
 PREFIX_BYTES = 512 << 20
 
 
@@ -37,38 +37,32 @@ class ServedModel:
         *,
         name: str | None = None,
         variant: str | None = None,
-        device: str | None = None,
         threads: int | None = None,
-        memory: Memory = "normal",
-        revision: str | None = None,
-        prefix_bytes: int = PREFIX_BYTES,
-        access: HubAccess | None = None,
     ) -> None:
-        """Open an artifact; ONNX Runtime loads the weights in `check`.
+        """Open an artifact for the CPU; ONNX Runtime loads the weights in `check`.
 
-        name: what clients call it; the artifact's own name by default. prefix_bytes: memory for the keys and values of
-        instructions and queries, which later requests use again. The other arguments are those of `Reranker`.
+        name: what clients call it; the artifact's own name by default. The other arguments are those of `Reranker`.
         Raises ArtifactError, HubError, InputError or BackendError.
         """
-        runs_on = Device.of(device, None, threads, memory)
-        artifact = open_artifact(source, revision=revision, access=access)
+        runs_on = Device.of(None, None, threads, "normal")
+        artifact = open_artifact(source)
         artifact.fetch(TOKENIZER)
         self._artifact = artifact
         self.manifest: Manifest = artifact.manifest
         self.name = name or self.manifest.name
-        self.variant, files = artifact.variant(variant, on_cpu=runs_on.on_cpu)
+        self.variant, files = artifact.variant(variant)
         self.identity = artifact.identity(files)
         scoring = self.manifest.scoring
         self.cores = runs_on.cores
         self.kind: Kind = _KINDS[scoring.opened_with]
         self.max_length = scoring.max_length
-        self._model: PairModel | TextModel
+        self._model: ServedPairs | ServedTexts
         if scoring.prompt:
-            self._model = PairModel(
-                artifact, files, device=runs_on, max_length=self.max_length, prefix_bytes=prefix_bytes
+            self._model = ServedPairs(
+                artifact, files, device=runs_on, max_length=self.max_length, prefix_bytes=PREFIX_BYTES
             )
         else:
-            self._model = TextModel(artifact, files, device=runs_on)
+            self._model = ServedTexts(artifact, files, device=runs_on)
 
     @property
     def document_template(self) -> str | None:
@@ -89,7 +83,7 @@ class ServedModel:
 
     def read_texts(self, request: EmbedRequest) -> Reading:
         """Tokenize texts, a slice with each `next`. Raises InputError if they cannot be embedded."""
-        if self.kind != "embedder" or isinstance(self._model, PairModel):
+        if self.kind != "embedder" or isinstance(self._model, ServedPairs):
             raise InputError(f"{self.name} scores pairs and embeds no texts; ask for scores, or for another model.")
         return self._model.read_texts(request)
 
@@ -107,7 +101,7 @@ class ServedModel:
 
         Raises ArtifactError if this device gives something else.
         """
-        graph = self._model.scorer.graph if isinstance(self._model, PairModel) else "padded"
+        graph = self._model.scorer.graph if isinstance(self._model, ServedPairs) else "padded"
         expected = recorded(self._artifact, self.variant, graph)
         if problem := expected.problem(self._logits(expected.pairs)):
             raise ArtifactError(
@@ -128,15 +122,14 @@ class ServedModel:
 
     def _logits(self, pairs: tuple[tuple[str, str], ...]) -> NDArray[np.float32]:
         if self.kind != "embedder":
-            return self._in_order(self.read_scores(ScoreRequest(pairs=pairs)))
+            return self._results(self.read_scores(ScoreRequest(pairs=pairs)))
         queries, documents = zip(*pairs, strict=True)
         sides = EmbedRequest(texts=queries, is_query=True), EmbedRequest(texts=documents)
-        first, second = (self._in_order(self.read_texts(side)) for side in sides)
+        first, second = (self._results(self.read_texts(side)) for side in sides)
         cosines: NDArray[np.float32] = (first * second).sum(axis=1)
         return cosines
 
-    def _in_order(self, reading: Reading) -> NDArray[np.float32]:
-        """Return the results of a request by item; its units are in the order that suits the packs."""
-        units = read_all(reading).units
-        results = self.run(units)
-        return np.array([results[i] for i in np.argsort([unit.item for unit in units])], np.float32)
+    def _results(self, reading: Reading) -> NDArray[np.float32]:
+        """Return the results of a request in the order of its items."""
+        units = sorted(read_all(reading).units, key=lambda unit: unit.item)
+        return np.array(self.run(units), np.float32)

@@ -30,7 +30,7 @@ class TextRow:
     query: EncodedText | None
 
 
-class TextModel:
+class ServedTexts:
     """Encodes with `TextEncoder` and runs `TextScorer`, as `LateInteraction` and `Embedder` do."""
 
     def __init__(self, artifact: Artifact, variant: Variant, *, device: Device) -> None:

@@ -32,11 +32,10 @@ class Admission:
             )
         size = sum(map(sys.getsizeof, {id(text): text for text in texts}.values()))
         _check_size(size, limits.max_queue_bytes, "bytes of text")
-        if self._bytes + size > limits.max_queue_bytes or queued >= limits.max_queue_tokens:
-            # The part of the queue that has to leave first, as if all texts had equally many tokens per byte.
-            excess = self._bytes + size - limits.max_queue_bytes
-            share = max(0.0, excess / self._bytes) if self._bytes else 0.0
-            raise Overloaded(max(SOONEST, self._wait(int(queued * share))))
+        excess = self._bytes + size - limits.max_queue_bytes
+        if excess > 0:
+            # What has to leave first, as if all texts had equally many tokens per byte.
+            raise Overloaded(max(SOONEST, self._wait(queued * excess // self._bytes)))
         self._bytes += size
         return size
 

@@ -1,13 +1,8 @@
-"""`Observer`: what the scheduler reports, so that metrics need not be part of it."""
-
-from onnxrank.serve.requests import Timing
+"""`Observer`: what the scheduler reports besides its outcomes, so that metrics need not be part of it."""
 
 
 class Observer:
     """Told by the event loop's thread; each method does nothing, and a subclass does something quick."""
-
-    def request_ended(self, model: str, tokens: int, timing: Timing) -> None:
-        """tokens: of its prompts. Whoever asked is told of requests that fail."""
 
     def round_ended(self, model: str, rows: int, tokens: int, seconds: float) -> None:
         """rows: documents, or windows of them. tokens: that were computed. seconds: that it ran."""

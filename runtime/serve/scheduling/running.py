@@ -9,7 +9,7 @@ from onnxrank.serve.model.work import Model, Result, Unit, read_all
 
 _LOG = logging.getLogger("onnxrank.serve")
 
-# Units of the run that measures the speed: as many rounds as this.
+# Rounds of the smallest size in the run that measures the speed.
 MEASURED_ROUNDS = 2
 
 
@@ -36,7 +36,8 @@ def measured_start(model: Model) -> tuple[int, float]:
             break
         units.append(unit)
         tokens += unit.cost
-    # The first run makes what later ones find: the session for several batches at a time, prefixes, buffers.
+    # These make what later runs find: a session for one batch on all cores, one for a batch on each core, prefixes.
+    model.run(units[:1])
     model.run(units)
     start = time.monotonic()
     model.run(units)

@@ -100,9 +100,11 @@ class Scheduler:
         job, timing = await self._answer(served, request, [text for pair in request.pairs for text in pair])
         found = [np.nan if item in job.errors else result for item, result in enumerate(job.results)]
         logits = np.array(found, np.float32)
+        scores, known = logits.copy(), ~np.isnan(logits)
+        scores[known] = served.activate(logits[known])
         return ScoreOutcome(
             logits=logits,
-            scores=served.activate(logits),
+            scores=scores,
             tokens=job.tokens,
             truncated=job.truncated,
             windows={item: window for item, window in job.windows.items() if item not in job.errors},
@@ -168,9 +170,7 @@ class Scheduler:
             self._admission.leave(size)
             if job:
                 self._queue.remove(job)
-        timing = job.timing(began)
-        self.observe.request_ended(model.name, job.tokens, timing)
-        return job, timing
+        return job, job.timing(began)
 
     async def _read(self, model: Model, request: ScoreRequest | EmbedRequest) -> Work:
         """Tokenize a request slice by slice, so that others get in between."""

@@ -28,7 +28,7 @@ class ScoreCache:
 
     def put(self, key: bytes, result: Result) -> None:
         """Remember a result; those that were not used for the longest time are forgotten."""
-        if key in self._results or not np.isfinite(result).all():
+        if not self._most_bytes or key in self._results or not np.isfinite(result).all():
             return
         # A copy, because a row of a batch would keep the whole batch in memory.
         self._results[key] = result.copy()

@@ -20,7 +20,8 @@ from onnxrank.export.artifact.saving import save_graphs
 from onnxrank.export.checkpoint.checkpoint import Checkpoint
 from onnxrank.export.graph.decoder_inputs import Shape
 from onnxrank.export.graph.heads import EXACT, DecoderHead, linear_score
-from onnxrank.quantize.variants import apply_precision
+from onnxrank.quantize.hessians import Hessians
+from onnxrank.quantize.variants import apply_precision, change_basis
 from onnxrank.text.prompt import EncodedPair
 from tests.scoring import padded_logits
 from tests.tiny import CONFIGS, VOCABULARY, torch_logits, write_tiny
@@ -42,7 +43,10 @@ def architecture(checkpoint: Checkpoint) -> Decoder:
 def build(folder: Path, shape: Shape, variant: str = "fp32", max_length: int = 16384) -> ir.Model:
     checkpoint = Checkpoint.open(folder)
     model = architecture(checkpoint).build(checkpoint, shape, max_length, head(checkpoint, shape))
-    apply_precision(model, PRECISIONS[variant], exclude=EXACT)
+    precision = PRECISIONS[variant]
+    if precision.weight_bits <= 8:
+        change_basis(model, Hessians(), exclude=EXACT)
+    apply_precision(model, precision, exclude=EXACT)
     return model
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from onnxrank.serve.errors import DeadlineExceeded, Overloaded, Unavailable
@@ -144,3 +145,11 @@ def test_a_request_has_no_more_time_than_the_server_gives() -> None:
         ask(app, "/rerank", {"query": "a", "documents": ["b"], "timeout": timeout})
         deadline = scheduler.asked[-1].deadline
         assert deadline is not None and before <= deadline - longest <= time.monotonic()
+
+
+def test_a_document_without_tokens_is_last_with_a_number() -> None:
+    """MaxSim gives it -inf."""
+    body = {"query": "a b", "documents": ["a", "", "b"], "raw_scores": True}
+    answer = ask(app_of(FakeScheduler(lowest=(1,))), "/infinity/rerank", body)
+    assert [hit["index"] for hit in answer.json()["results"]] == [0, 2, 1]
+    assert answer.json()["results"][-1]["relevance_score"] == pytest.approx(np.finfo(np.float32).min)

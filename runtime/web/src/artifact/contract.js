@@ -255,6 +255,15 @@ export const RUN_TOKENS = 16;
 export const GROUPED_FROM = 1;
 // runtime/engine/requantized.py
 export const ALIGNED = 64;
+// runtime/proof/tolerances.py
+export const DEVICE_DIFFERENCE = /** @type {Record<string, number>} */ ({
+  fp32: 0.01,
+  fp16: 0.15,
+  int8: 0.15,
+  q4: 0.15,
+  q4f16: 0.15,
+});
+export const EXPORT_MARGIN = 1.1;
 // quantize/requantize.py
 export const LOCATION = "requantized_at_load";
 // The fields of the dataclasses; schema.js reads them.

@@ -2,15 +2,9 @@
  * How far a device may be from the reference, in a column of the logits.
  */
 
-/** @typedef {import("../artifact/contract.js").DeviceCheck} DeviceCheck */
+import { DEVICE_DIFFERENCE, EXPORT_MARGIN } from "../artifact/contract.js";
 
-// How far a device that works may be from `device_check.json`, in standard deviations of the golden logits. float32
-// differed by 1e-5. 4 and 8 bits round activations, so that the order of a sum counts: by up to 0.05, on random weights.
-// The broken kernels that were seen differ by 0.5 and more.
-/** @type {Record<string, number>} */
-const ALLOWED = { fp32: 0.01, fp16: 0.15, int8: 0.15, q4: 0.15, q4f16: 0.15 };
-// How far a device may be from PyTorch, as a multiple of the difference that the export measured.
-const EXPORT_MARGIN = 1.1;
+/** @typedef {import("../artifact/contract.js").DeviceCheck} DeviceCheck */
 
 /**
  * How far a device may be from the variant's logits in device_check.json.
@@ -19,7 +13,7 @@ const EXPORT_MARGIN = 1.1;
  * @param {number} column
  */
 export function allowedFromCheck({ deviation }, variant, column) {
-  return deviation[column] * ALLOWED[variant];
+  return deviation[column] * DEVICE_DIFFERENCE[variant];
 }
 
 /**
