@@ -95,6 +95,7 @@ def _load(found: dict[str, Server], texts: Sequence[Pair], size: Size, variant: 
     for i, (name, server) in enumerate(found.items()):
         levels = list(size.requests.items())[: size.peers if i else None]
         with started(server, OUT / f"{name}.log".replace(" ", "-")) as (address, _):
+            _warm_up(f"{address}/rerank", requests[0], alone)
             answered[name] = [
                 asyncio.run(
                     ask_all(
@@ -119,6 +120,11 @@ def _load(found: dict[str, Server], texts: Sequence[Pair], size: Size, variant: 
             for name, levels in answered.items()
         },
     }
+
+
+def _warm_up(url: str, request: Request, alone: Alone) -> None:
+    """Let a server compile and fill its caches, as `score_alone` lets `Reranker`."""
+    asyncio.run(ask_all(url, [request], alone.expected[:1], concurrency=1, tolerance=1.0))
 
 
 def _alone(requests: Sequence[Request], variant: str) -> Alone:
