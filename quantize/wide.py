@@ -6,21 +6,19 @@ import onnx_ir as ir
 from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.methods import block_scales
 from onnxrank.quantize.rounding import remaining
-from onnxrank.quantize.weights import Exclude, WeightedNode, constant_matmuls, embedding_gathers
+from onnxrank.quantize.weights import Exclude, WeightedNode, constant_matmuls
 
-# How much larger the weights may become, as a share of what they take with 4 bits and 8-bit embeddings.
-GROWTH = 0.075
+# How much larger the matrices may become, as a share of what they take in 4 bits.
+GROWTH = 0.11
 
 
 def wide_matrices(
     model: ir.Model, hessians: Hessians, *, block_size: int, exclude: Exclude, growth: float = GROWTH
 ) -> frozenset[str]:
     """Return the names of the constant [K, N] weights to quantize with 8 bits: the largest expected errors of the score
-    per byte, as long as the weights do not grow by more than `growth`; none without Hessians."""
+    per byte, as long as the matrices do not grow by more than `growth`; none without Hessians."""
     matrices = {found.name: found for found in constant_matmuls(model, exclude)}
-    tables = {found.name: int(np.prod(found.shape)) for found in embedding_gathers(model)}
-    bytes_4 = sum(np.prod(found.shape) for found in matrices.values()) * (0.5 + 2 / block_size)
-    budget = growth * (bytes_4 + sum(tables.values()))
+    budget = growth * sum(np.prod(found.shape) for found in matrices.values()) * (0.5 + 2 / block_size)
     gains = {name: _error(found, hessians, block_size) / np.prod(found.shape) for name, found in matrices.items()}
     chosen: set[str] = set()
     for name in sorted(gains, key=lambda name: -gains[name]):

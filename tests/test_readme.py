@@ -15,8 +15,8 @@ from tests.markdown import blocks, shell_lines, tables
 
 README = Path(__file__).parent.parent / "README.md"
 # CI runs the two make commands itself. The others install packages, or serve until they are stopped; the tests in
-# runtime/web/ cover those.
-ELSEWHERE = ("make demo ", "make test ", "pip install ", "onnxrank demo ")
+# runtime/web/ and tests/serve/ cover those.
+ELSEWHERE = ("make demo ", "make test ", "pip install ", "onnxrank demo ", "onnxrank serve ")
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,9 @@ def test_info_shows_what_the_manifest_says(small_files: Path) -> None:
     cells = [cell.strip() for line in shown.splitlines() for cell in line.split("│")]
     size = sum(data["files"][file]["bytes"] for file in data["variants"]["fp32"]["files"]) / 1e6
     assert f"{size:,.1f}" in cells
-    assert "block_size 32, method gptq, embedding_bits 8, quality best" in cells
+    settings = data["variants"]["q4"]["settings"]
+    assert settings["matrices_in_8_bits"] > 0
+    assert ", ".join(f"{name} {value}" for name, value in settings.items()) in cells
     assert "residual stream, layer norms, score head" in cells
     assert f"{data['variants']['q4']['batch_effect']:.2g}" in cells
 
