@@ -63,8 +63,8 @@ def test_workers_of_which_one_is_killed_score_as_predict(
         yield from scored(killed_once(marker, batches), **options)
 
     monkeypatch.setattr(spark, "_scored", killed)
-    frame = session.createDataFrame([(i, *pair) for i, pair in enumerate(given)], ["row", "query", "document"])
-    rows = rerank(frame.repartitionByRange(PARTITIONS, "row"), demo, Q4).collect()
+    numbered = session.sparkContext.parallelize([(i, *pair) for i, pair in enumerate(given)], PARTITIONS)
+    rows = rerank(numbered.toDF(["row", "query", "document"]), demo, Q4).collect()
     assert Path(marker).exists()
     assert sorted(row["row"] for row in rows) == list(range(COUNT))
     assert all(row["error"] is None and row["truncated"] is False for row in rows)
@@ -73,11 +73,10 @@ def test_workers_of_which_one_is_killed_score_as_predict(
         found[row["row"]] = row["score"]
         assert (row["query"], row["document"]) == given[row["row"]]
     # A partition's rows come in batches of 400.
-    parts = frame.repartitionByRange(PARTITIONS, "row").rdd.glom().collect()
-    for part in parts:
-        places = [row["row"] for row in part]
-        expected = predicted(demo, [given[i] for i in places], batch=400, variant="q4")
-        np.testing.assert_array_equal(found[places], expected)
+    size = COUNT // PARTITIONS
+    for start in range(0, COUNT, size):
+        expected = predicted(demo, given[start : start + size], batch=400, variant="q4")
+        np.testing.assert_array_equal(found[start : start + size], expected)
 
 
 def test_a_folder_that_spark_sent_lists_and_bad_rows(session: SparkSession, demo: Path) -> None:
