@@ -17,7 +17,7 @@ from onnxrank.progress import progress
 from onnxrank.ranking import check_top_k
 from onnxrank.reranker import Reranker
 from onnxrank.text.documents import Document, check_text, list_of_texts, texts_of
-from onnxrank.vector_index import FaissIndex, IndexKind, VectorIndex
+from onnxrank.vector_index import FaissIndex, VectorIndex
 
 CARD, VECTORS, TEXTS = "cascade.json", "vectors.faiss", "texts.jsonl"
 FORMAT = 3
@@ -45,7 +45,7 @@ class Cascade:
     """A corpus, its vectors, a retriever and, if reranking is wanted, a reranker."""
 
     def __init__(
-        self, retriever: Embedder, reranker: Reranker | None = None, *, index: IndexKind | VectorIndex = "flat"
+        self, retriever: Embedder, reranker: Reranker | None = None, *, index: str | VectorIndex = "flat"
     ) -> None:
         """index: how faiss searches: "flat" compares with every vector; "hnsw" and "ivf" find most of the nearest in a
         fraction of the time, for hundreds of thousands of documents and more. Or an index of another engine, such as
@@ -53,7 +53,7 @@ class Cascade:
 
         Raises InputError for another kind, BackendError if faiss is not installed.
         """
-        self._kind: IndexKind | None = index if isinstance(index, str) else None
+        self._kind: str | None = index if isinstance(index, str) else None
         self._made: VectorIndex = FaissIndex(index) if isinstance(index, str) else index
         self.retriever = retriever
         self.reranker = reranker

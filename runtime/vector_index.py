@@ -1,7 +1,7 @@
 """Where a `Cascade` keeps vectors: the interface, and faiss behind it. `integrations` has Qdrant and LanceDB."""
 
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxrank.errors import BackendError, InputError
 
 Floats = NDArray[np.float32]
-IndexKind = Literal["flat", "hnsw", "ivf"]
+KINDS = ("flat", "hnsw", "ivf")
 # Neighbours of a vector in the graph, and candidates while it is built and searched: recall against time and memory.
 HNSW_NEIGHBOURS, HNSW_BUILD, HNSW_SEARCH = 32, 200, 128
 # A search reads this share of all lists, and at least so many.
@@ -51,10 +51,10 @@ class VectorIndex(Protocol):
 class FaissIndex:
     """Vectors in float16 in memory: "flat" compares with all, "hnsw" walks a graph, "ivf" reads a part of the lists."""
 
-    def __init__(self, kind: IndexKind = "flat") -> None:
+    def __init__(self, kind: str = "flat") -> None:
         """Raises InputError for another kind, BackendError if faiss is not installed."""
-        if kind not in get_args(IndexKind):
-            raise InputError(f"index is {kind!r:.60}; give one of {', '.join(get_args(IndexKind))}, or an index.")
+        if kind not in KINDS:
+            raise InputError(f"index is {kind!r:.60}; give one of {', '.join(KINDS)}, or an index.")
         self._faiss = _faiss()
         self._kind = kind
         self._index: Any = None

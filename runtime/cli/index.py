@@ -9,7 +9,6 @@ from onnxrank.cli.console import say
 from onnxrank.cli.documents import CorpusOption, TemplateOption, TextFieldOption, layout_of, read_entries
 from onnxrank.cli.options import ProgressOption, RetrieverOption, RetrieverVariantOption, SkipOption, ThreadsOption
 from onnxrank.cli.retrieval import open_cascade
-from onnxrank.vector_index import IndexKind
 
 
 def index(
@@ -23,7 +22,7 @@ def index(
     document_template: TemplateOption = None,
     retriever_variant: RetrieverVariantOption = None,
     kind: Annotated[
-        IndexKind, typer.Option(help="flat compares with every vector; hnsw and ivf are faster on large corpora.")
+        str, typer.Option(help="flat compares with every vector; hnsw and ivf are faster on large corpora.")
     ] = "flat",
     threads: ThreadsOption = None,
     skip_bad: SkipOption = False,

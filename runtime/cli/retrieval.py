@@ -6,7 +6,6 @@ from onnxrank.cascade import Cascade, IndexCard
 from onnxrank.embedder import Embedder
 from onnxrank.errors import HubError, InputError
 from onnxrank.reranker import Reranker
-from onnxrank.vector_index import IndexKind
 
 
 def open_cascade(
@@ -15,7 +14,7 @@ def open_cascade(
     reranker: str | None,
     variant: str | None,
     threads: int | None,
-    kind: IndexKind = "flat",
+    kind: str = "flat",
 ) -> Cascade:
     """Return a cascade without a corpus."""
     return _cascade(Embedder(retriever, variant=retriever_variant, threads=threads), reranker, variant, threads, kind)
@@ -52,7 +51,7 @@ def _cascade(
     reranker: str | None,
     variant: str | None,
     threads: int | None,
-    kind: IndexKind = "flat",
+    kind: str = "flat",
 ) -> Cascade:
     opened = Reranker(reranker, variant=variant, threads=threads) if reranker else None
     return Cascade(retriever, opened, index=kind)
