@@ -190,7 +190,8 @@ def test_equal_pairs_are_computed_once() -> None:
             assert scores(await first) == [1, 2, 1]
             assert [scores(await task) for task in others] == [[2, 1]] * 3
             assert scores(await different) == [1]
-            assert model.rounds == [["x", "xx"], ["x"]]
+            # The two rounds ran at the same time.
+            assert sorted(model.rounds) == [["x"], ["x", "xx"]]
 
     run(test())
 
