@@ -1,31 +1,40 @@
 """Chooses the matrices that get 8 bits instead of 4: those where a byte more takes most of the score's error away."""
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
 from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.methods import block_scales
 from onnxrank.quantize.rounding import remaining
-from onnxrank.quantize.weights import Exclude, WeightedNode, constant_matmuls
+from onnxrank.quantize.weights import Exclude, WeightedNode, constant_matmuls, embedding_gathers
 
-# How much larger the matrices may become, as a share of what they take in 4 bits.
-GROWTH = 0.11
+# How much larger the weights may become, as a share of what they take with 4 bits and 8-bit embeddings.
+GROWTH = 0.075
+
+
+def spare_bytes(model: ir.Model, *, block_size: int, exclude: Exclude) -> float:
+    """Return by how many bytes the weights of a float32 graph may grow. Ask before a vocabulary is cut: scores do not
+    depend on what is cut."""
+    matrices = sum(math.prod(found.shape) for found in constant_matmuls(model, exclude))
+    tables = sum(math.prod(found.shape) for found in embedding_gathers(model))
+    return GROWTH * (matrices * (0.5 + 2 / block_size) + tables)
 
 
 def wide_matrices(
-    model: ir.Model, hessians: Hessians, *, block_size: int, exclude: Exclude, growth: float = GROWTH
+    model: ir.Model, hessians: Hessians, spare: float, *, block_size: int, exclude: Exclude
 ) -> frozenset[str]:
-    """Return the names of the constant [K, N] weights to quantize with 8 bits: the largest expected errors of the score
-    per byte, as long as the matrices do not grow by more than `growth`; none without Hessians."""
+    """Return the names of the constant [K, N] weights to quantize with 8 bits: those with the largest expected error of
+    the score per byte, as long as they grow by no more than `spare` bytes; none without Hessians."""
     matrices = {found.name: found for found in constant_matmuls(model, exclude)}
-    budget = growth * sum(np.prod(found.shape) for found in matrices.values()) * (0.5 + 2 / block_size)
-    gains = {name: _error(found, hessians, block_size) / np.prod(found.shape) for name, found in matrices.items()}
+    gains = {name: _error(found, hessians, block_size) / math.prod(found.shape) for name, found in matrices.items()}
     chosen: set[str] = set()
     for name in sorted(gains, key=lambda name: -gains[name]):
-        more = float(np.prod(matrices[name].shape)) / 2
-        if gains[name] > 0 and more <= budget:
+        more = math.prod(matrices[name].shape) / 2
+        if gains[name] > 0 and more <= spare:
             chosen.add(name)
-            budget -= more
+            spare -= more
     return frozenset(chosen)
 
 

@@ -18,7 +18,7 @@ from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.requantize import requantize_graph
 from onnxrank.quantize.spread import HADAMARD
 from onnxrank.quantize.variants import apply_precision, change_basis
-from onnxrank.quantize.wide import wide_matrices
+from onnxrank.quantize.wide import spare_bytes, wide_matrices
 
 
 def write_variant(
@@ -49,6 +49,7 @@ def write_variant(
     wide = frozenset[str]()
     for path, build in builders.items():
         model = build()
+        spare = spare_bytes(model, block_size=options.block_size, exclude=EXACT)
         if vocabulary and not keep_rows(model, vocabulary.rows):
             raise UnsupportedError(
                 f"{path} has no table of the whole vocabulary that input_ids alone chooses from, for --scripts to "
@@ -59,7 +60,7 @@ def write_variant(
             change_basis(model, moments, exclude=EXACT)
         # The first graph has all layers; the others share its weights.
         if not models and precision.weight_bits == 4 and options.has_quality(precision):
-            wide = wide_matrices(model, moments, block_size=options.block_size, exclude=(HADAMARD, EXACT))
+            wide = wide_matrices(model, moments, spare, block_size=options.block_size, exclude=(HADAMARD, EXACT))
         kept = apply_precision(
             model,
             precision,

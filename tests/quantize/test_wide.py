@@ -15,7 +15,7 @@ from onnxrank.quantize.hessians import Hessians
 from onnxrank.quantize.int8 import quantize_channels
 from onnxrank.quantize.q4 import quantize_q4
 from onnxrank.quantize.requantize import quantize_requantized, requantize_graph
-from onnxrank.quantize.wide import wide_matrices
+from onnxrank.quantize.wide import GROWTH, spare_bytes, wide_matrices
 
 RNG = np.random.default_rng(0)
 ROWS = 96
@@ -45,19 +45,21 @@ def hessians(**costs: float) -> Hessians:
     return Hessians({name: lambda cost=cost: cost * MOMENTS for name, cost in costs.items()})  # type: ignore[misc]
 
 
-def chosen(moments: Hessians, growth: float) -> frozenset[str]:
-    return wide_matrices(chain(), moments, block_size=32, exclude=None, growth=growth)
+def chosen(moments: Hessians, spare: float) -> frozenset[str]:
+    return wide_matrices(chain(), moments, spare, block_size=32, exclude=None)
 
 
 def test_the_weights_on_which_the_score_depends_most_get_8_bits() -> None:
     costs = {"first": 1.0, "second": 5.0, "third": 2.0}
-    # One matrix of three grows by 8 / 9 of what it takes in 4 bits with its scales.
-    one = 8 / 9 / 3
+    # One matrix grows by half a byte a value.
+    one = ROWS * ROWS / 2
     assert chosen(hessians(**costs), one * 0.99) == set()
     assert chosen(hessians(**costs), one * 1.01) == {"second"}
     assert chosen(hessians(**costs), one * 2.01) == {"second", "third"}
-    assert chosen(hessians(second=1.0), 1.0) == {"second"}
-    assert chosen(Hessians(), 1.0) == set()
+    assert chosen(hessians(second=1.0), one * 9) == {"second"}
+    assert chosen(Hessians(), one * 9) == set()
+    # In 4 bits a value takes 9 / 16 of a byte, with its scale.
+    assert spare_bytes(chain(), block_size=32, exclude=None) == pytest.approx(GROWTH * 3 * ROWS * ROWS * 9 / 16)
 
 
 def run(path: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
