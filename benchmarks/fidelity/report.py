@@ -26,8 +26,8 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def settings(results: Mapping[str, Any]) -> str:
-    """Return a table of each engine's settings."""
-    sections = [section for sets in results.values() for section in sets.values()]
+    """Return a table of each engine's settings; an encoder's, which has no prefix graph, only if there is no decoder."""
+    sections = [section for sets in reversed(results.values()) for section in sets.values()]
     found = {engine: row["settings"] for section in sections for engine, row in section["engines"].items()}
     return table(("engine", "settings"), found.items()) + "\n"
 
