@@ -27,7 +27,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 def settings(results: Mapping[str, Any]) -> str:
     """Return a table of each engine's settings; a decoder's, which has a prefix graph, before an encoder's."""
-    sections = [section for sets in reversed(results.values()) for section in sets.values()]
+    sections = [section for sets in reversed(list(results.values())) for section in sets.values()]
     found = {engine: row["settings"] for section in sections for engine, row in section["engines"].items()}
     return table(("engine", "settings"), found.items()) + "\n"
 
