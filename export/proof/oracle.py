@@ -278,13 +278,13 @@ def _load_for_gradients(folder: Path, auto_class: str, **arguments: Any) -> Any:
             return sum(part @ rows.float() for part, rows in parts), None
 
     def multiply(layer: Any, x: Any) -> Any:
-        product = Product.apply(x, layer.weight)  # type: ignore[no-untyped-call]
+        product = Product.apply(x, layer.weight)  # type: ignore[no-untyped-call]  # torch's own
         return product if layer.bias is None else product + layer.bias.float()
 
     model = _from_pretrained(folder, auto_class, **arguments)
     for module in model.modules():
         if isinstance(module, torch.nn.Linear) and module.weight.dtype != torch.float32:
-            module.forward = partial(multiply, module)  # type: ignore[method-assign]
+            module.forward = partial(multiply, module)  # type: ignore[method-assign]  # keeps the hooks
         elif not isinstance(module, torch.nn.Linear | torch.nn.Embedding):
             module._apply(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, recurse=False)
     return model
