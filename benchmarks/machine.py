@@ -1,4 +1,4 @@
-"""Describes the machine of a measurement."""
+"""Describes the machine of a measurement, and the memory of its processes."""
 
 import os
 import platform
@@ -24,3 +24,13 @@ def describe() -> dict[str, Any]:
         "onnxruntime": version("onnxruntime"),
         "torch": version("torch"),
     }
+
+
+def peak_megabytes(process: int | str = "self") -> float:
+    """Return the most memory that a process had, on Linux; 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    kilobytes = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes[1]) / 1e3 if kilobytes else 0.0

@@ -16,6 +16,7 @@ import typer
 from pyarrow import parquet
 
 from benchmarks.generated_pairs import pairs
+from benchmarks.machine import peak_megabytes
 from onnxrank import Reranker
 from onnxrank.cli.console import show_json
 from onnxrank.offline.score_file import ROWS
@@ -73,7 +74,7 @@ def run(command: list[str], *, kill_after: int | None) -> float:
     peak = 0.0
     with subprocess.Popen(command) as process:
         while process.poll() is None:
-            peak = max(peak, _peak_megabytes(process.pid))
+            peak = max(peak, peak_megabytes(process.pid))
             if kill_after is not None and len(list(parts.glob("*-*"))) * ROWS >= kill_after:
                 process.send_signal(signal.SIGKILL)
             time.sleep(POLL_SECONDS)
@@ -95,14 +96,6 @@ def check(artifact: Path, variant: str, threads: int | None, source: Path, out: 
         given = list(zip(rows["query"].to_pylist(), rows["document"].to_pylist(), strict=True))
         if not np.array_equal(reranker.predict(given), rows["score"].to_numpy()):
             raise RuntimeError(f"the scores of chunk {chunk} of {source} are not those of predict")
-
-
-def _peak_megabytes(process: int) -> float:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return max((int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM")), default=0.0)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.machine import peak_megabytes
 from onnxrank.cli.console import show_table
 from onnxrank.vector_index import KINDS, FaissIndex
 
@@ -66,7 +66,7 @@ def measured(kind: str, documents: int, dim: int, topics: int) -> list[float]:
     recall = found / exact.size
     return [
         round(built, 1),
-        round(_peak_megabytes()),
+        round(peak_megabytes()),
         round(recall, 3),
         round(float(np.median(spent)), 2),
         round(float(np.percentile(spent, 99)), 2),
@@ -98,11 +98,6 @@ def _vectors(count: int, dim: int, topics: int, seed: int) -> Iterator[Floats]:
             rows += centres[rng.integers(0, topics, len(rows))]
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         yield rows
-
-
-def _peak_megabytes() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":

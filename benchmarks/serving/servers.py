@@ -27,10 +27,14 @@ class Server:
     tolerance: float
 
 
-def onnxrank(artifact: Path, variant: str) -> Server:
+def onnxrank(artifact: Path, variant: str, threads: int | None = None) -> Server:
+    """threads: all cores by default."""
     command = [sys.executable, "-c", "from onnxrank.cli.app import main; main()", "serve", f"model={artifact}"]
     return Server(
-        command=(*command, "--variant", variant, "--port", "{port}", "--timeout", "1200"),
+        command=(
+            *(*command, "--variant", variant, "--port", "{port}", "--timeout", "1200"),
+            *(["--threads", str(threads)] if threads else []),
+        ),
         ready="/health/ready",
         settings=f"{variant}, all cores",
         tolerance=1e-5,
