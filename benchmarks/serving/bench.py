@@ -1,15 +1,16 @@
 """`make bench-serve`: `onnxrank serve` under load, beside other servers: `python -m benchmarks.serving.bench --quick`.
 
 Writes build/bench-serve/results.json and results.md. Needs apt for the texts, and an idle machine. The long form of the
-memory test, 50,000 requests: `--minutes 20 --only memory`.
+memory test, more than 50,000 requests: `--minutes 20 --only memory --artifact artifacts/demo`.
 """
 
 import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ from onnxrank.artifact.manifest import read_manifest
 from onnxrank.cli.console import say, warn
 
 OUT = Path("build/bench-serve")
-ARTIFACT = OUT / "artifact"
+ARTIFACT = OUT / "encoder"
 PARTS = ("load", "beside", "memory")
 # Requests of the memory test, which are sent over and over; of those that `Reranker` scores again at the end.
 SOAKED, AGAIN = 300, 64
@@ -60,21 +61,26 @@ def main(
     minutes: Annotated[float, typer.Option(help="Of the memory test.")] = 1.0,
     only: Annotated[list[str] | None, typer.Option(help=f"Only these parts: {', '.join(PARTS)}.")] = None,
     peers: Annotated[bool, typer.Option(help="Install and measure other servers, too.")] = True,
+    artifact: Annotated[Path | None, typer.Option(help="Ours, instead of the encoder; without other servers.")] = None,
 ) -> None:
     """Run all parts and write the results."""
     size = QUICK if quick else FULL
     parts = only or PARTS
-    folder = checkpoint("encoder")
-    _export(folder, variant)
+    found: dict[str, Server] = {}
+    if artifact is None:
+        artifact, folder = ARTIFACT, checkpoint("encoder")
+        _export(folder, variant)
+        found = _others(folder) if peers and "load" in parts else {}
     texts = descriptions()
-    results: dict[str, Any] = {"machine": machine.describe(), "quick": quick, "variant": variant}
-    ours = servers.onnxrank(ARTIFACT, variant)
+    names = {"artifact": artifact.name, "variant": variant}
+    results: dict[str, Any] = {"machine": machine.describe(), "quick": quick, **names}
+    ours = servers.onnxrank(artifact, variant)
     if "load" in parts:
-        found = _others(folder) if peers else {}
-        results["load"] = _load({f"onnxrank {variant}": ours, **found}, texts, size, variant)
+        opened = partial(Reranker, artifact, variant=variant)
+        results["load"] = _load({f"onnxrank {variant}": ours, **found}, texts, size, opened)
         _write(results)
     with started(ours, OUT / "onnxrank.log") as (address, process):
-        reranker = Reranker(ARTIFACT, variant=variant)
+        reranker = Reranker(artifact, variant=variant)
         if "beside" in parts:
             results["beside"] = _beside(reranker, f"{address}/rerank", texts, size)
             _write(results)
@@ -87,10 +93,12 @@ def main(
             _write(results)
 
 
-def _load(found: dict[str, Server], texts: Sequence[Pair], size: Size, variant: str) -> dict[str, Any]:
+def _load(
+    found: dict[str, Server], texts: Sequence[Pair], size: Size, opened: Callable[[], Reranker]
+) -> dict[str, Any]:
     """Send every level to every server; before and after, `Reranker` scores the same requests without a server."""
     requests = draw(texts, max(size.requests.values()), size.documents)
-    alone = _alone(requests, variant)
+    alone = _alone(requests, opened)
     answered: dict[str, list[Level]] = {}
     for i, (name, server) in enumerate(found.items()):
         levels = list(size.requests.items())[: size.peers if i else None]
@@ -110,7 +118,7 @@ def _load(found: dict[str, Server], texts: Sequence[Pair], size: Size, variant: 
             ]
         for level in answered[name]:
             warn(f"{name}, {level.concurrency} at a time: {level.tokens_per_second:.0f} tokens/s")
-    again = _alone(requests[:AGAIN], variant)
+    again = _alone(requests[:AGAIN], opened)
     return {
         "requests": len(requests),
         "documents": size.documents,
@@ -127,8 +135,8 @@ def _warm_up(url: str, request: Request, alone: Alone) -> None:
     asyncio.run(ask_all(url, [request], alone.expected[:1], concurrency=1, tolerance=1.0))
 
 
-def _alone(requests: Sequence[Request], variant: str) -> Alone:
-    with Reranker(ARTIFACT, variant=variant) as reranker:
+def _alone(requests: Sequence[Request], opened: Callable[[], Reranker]) -> Alone:
+    with opened() as reranker:
         return score_alone(reranker, requests)
 
 

@@ -46,7 +46,7 @@ def markdown(results: Mapping[str, Any]) -> str:
     parts = [
         "# Servers" + (" (quick)" if results["quick"] else ""),
         f"{machine['cores']} cores of {machine['processor']}, ONNX Runtime {machine['onnxruntime']}, PyTorch "
-        f"{machine['torch']}; all-MiniLM-L6-v2 trained as a cross-encoder; Debian's package descriptions. The client "
+        f"{machine['torch']}; {results['artifact']}, {results['variant']}; Debian's package descriptions. The client "
         "runs on the same cores.",
     ]
     writers = {"load": _load, "beside": _beside, "memory": _memory}

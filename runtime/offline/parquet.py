@@ -10,6 +10,9 @@ from onnxrank.errors import InputError, one_line
 from onnxrank.offline.arrow import added, pyarrow
 from onnxrank.offline.rows import CellOutcome, Columns
 
+# Of a column, read at a time.
+READ_BYTES = 1 << 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParquetChunk:
@@ -48,7 +51,8 @@ class ParquetRows:
         with self._opened() as file:
             schema = file.schema_arrow
             document = self.columns.documents_of(schema.names, self.path)
-            batches = file.iter_batches(batch_size=rows) if file.metadata.num_rows else [None]
+            # Each reading thread keeps memory of its own.
+            batches = file.iter_batches(batch_size=rows, use_threads=False) if file.metadata.num_rows else [None]
             for batch in batches:
                 table = pyarrow().Table.from_batches([] if batch is None else [batch], schema)
                 yield ParquetChunk(table=table, document=document, columns=self.columns)
@@ -67,7 +71,8 @@ class ParquetRows:
         from pyarrow import lib, parquet
 
         try:
-            with parquet.ParquetFile(self.path) as file:
+            # By default pyarrow holds whole row groups, and more of them the longer it reads.
+            with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=READ_BYTES) as file:
                 yield file
         except (lib.ArrowException, OSError) as error:
             raise InputError(f"{self.path} cannot be read ({one_line(error)}); give a Parquet file.") from error
