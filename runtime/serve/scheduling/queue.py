@@ -1,13 +1,13 @@
 """`Queue`: which units run next, so that every request gets its share, and what is asked for twice is computed once.
 
 Requests of a class take turns (deficit round robin, in tokens): a turn is worth at least as many tokens as keep all
-cores busy, and a request that took more, because its documents are long, waits until it has paid for that. High
-priority goes before normal, and normal before low; but of eight rounds, one begins with normal and one with low, so
-that nothing waits for ever.
+cores busy, and a request that took more, because its documents are long, waits until it has paid for that. One for
+which a round runs comes after those for which none does. High priority goes before normal, and normal before low; but
+of eight rounds, one begins with normal and one with low, so that nothing waits for ever.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,16 +71,22 @@ class Queue:
             self._lines[job.priority].remove(job)
             self.tokens -= job.queued
 
-    def take(self) -> Round | None:
-        """Return the next round, or None if nothing waits. All its units are of one model."""
-        order = self._order()
-        while model := next((job.model for priority in order for job in self._lines[priority]), None):
+    def take(self, served: Collection[Job]) -> Round | None:
+        """Return the next round, or None if nothing waits. All its units are of one model.
+
+        served: the jobs of the rounds that run now.
+        """
+        lines = [self._lines[priority] for priority in self._order()]
+        while first := next(filter(None, (_first(line, served) for line in lines)), None):
+            model = first.model
             left = self._budget(model)
             worth = max(model.round_tokens, left // TURNS)
             units: list[Unit[Any]] = []
             jobs: set[Job] = set()
-            for line in (self._lines[priority] for priority in order):
-                while left > 0 and (job := next((job for job in line if job.model is model), None)):
+            seen = set(served)
+            for line in lines:
+                while left > 0 and (job := _first([job for job in line if job.model is model], seen)):
+                    seen.add(job)
                     line.remove(job)
                     if turn := self._turn(job, worth):
                         units += turn
@@ -122,3 +128,9 @@ class Queue:
         if self._rounds % CYCLE == CYCLE // 2:
             return "normal", "high", "low"
         return "high", "normal", "low"
+
+
+def _first(line: Iterable[Job], served: Collection[Job]) -> Job | None:
+    """Return the first job of a line that is not served yet, or else the first; None if nobody waits."""
+    jobs = list(line)
+    return next((job for job in jobs if job not in served), jobs[0] if jobs else None)

@@ -87,7 +87,7 @@ class Scheduler:
             reason=reason,
             queued_tokens=self._queue.tokens,
             queued_requests=self._queue.jobs,
-            running_requests=len(frozenset().union(*(one.round.jobs for one in running))),
+            running_requests=len(_served(running)),
             tokens_per_second=self._latest.tokens_per_second,
         )
 
@@ -191,7 +191,7 @@ class Scheduler:
 
     def _run_rounds(self) -> None:
         """Start as many rounds as may run."""
-        while len(self._running) < ROUNDS and (taken := self._queue.take()):
+        while len(self._running) < ROUNDS and (taken := self._queue.take(_served(self._running))):
             now = time.monotonic()
             # The other round may take its time, too.
             predicted = ROUNDS * self._speeds[taken.model].seconds(taken.tokens)
@@ -239,6 +239,11 @@ class Scheduler:
         if name not in self.models:
             raise InputError(f"model is {name!r:.60}, and this server has {', '.join(self.models)}; give one of these.")
         return self.models[name]
+
+
+def _served(running: Sequence[_Running]) -> frozenset[Job]:
+    """Return the jobs of rounds that run."""
+    return frozenset().union(*(one.round.jobs for one in running))
 
 
 def _items(request: ScoreRequest | EmbedRequest) -> int:

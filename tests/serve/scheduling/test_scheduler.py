@@ -221,6 +221,25 @@ def test_who_cancels_does_not_take_away_the_score_of_others(running: bool) -> No
     run(test())
 
 
+def test_the_next_round_is_of_the_request_that_has_none() -> None:
+    async def test() -> None:
+        model = FakeModel(round_tokens=100)
+        async with serving(model) as served:
+            model.hold()
+            large = asyncio.create_task(served.score("fake", request(*(f"{i:03}" + "x" * 97 for i in range(20)))))
+            for _ in range(ROUNDS):
+                await begun(model)
+            small = asyncio.create_task(served.score("fake", request("y" * 100)))
+            while served.state.queued_requests < 2:
+                await settled()
+            model.release()
+            assert await begun(model) == ["y" * 100]
+            model.let_go()
+            await asyncio.gather(large, small)
+
+    run(test())
+
+
 def test_work_for_a_client_that_is_gone_stops() -> None:
     async def test() -> None:
         model = FakeModel(round_tokens=100)
@@ -237,6 +256,8 @@ def test_work_for_a_client_that_is_gone_stops() -> None:
             model.let_go()
             assert scores(await served.score("fake", request("y"))) == [1]
             assert await begun(model) == ["y"]
+            while served.state.running_requests:
+                await settled()
             queue = served._queue
             assert not queue._wanted and not queue._running
 
