@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,8 +51,8 @@ class Size:
     repeats: int
 
 
-FULL = Size(requests={1: 16, 8: 64, 64: 128, 512: 512}, peers=2, documents=(5, 500), large=1000, repeats=200)
-QUICK = Size(requests={1: 4, 8: 16, 64: 64}, peers=1, documents=(5, 50), large=200, repeats=30)
+FULL = Size(requests={1: 8, 8: 32, 64: 64, 512: 512}, peers=2, documents=(5, 500), large=1000, repeats=200)
+QUICK = Size(requests={1: 4, 8: 16, 64: 64}, peers=2, documents=(5, 50), large=200, repeats=30)
 
 
 def main(
@@ -62,9 +62,11 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Only these parts: {', '.join(PARTS)}.")] = None,
     peers: Annotated[bool, typer.Option(help="Install and measure other servers, too.")] = True,
     artifact: Annotated[Path | None, typer.Option(help="Ours, instead of the encoder; without other servers.")] = None,
+    most: Annotated[int, typer.Option(help="Requests at a time, at most.")] = 512,
 ) -> None:
     """Run all parts and write the results."""
     size = QUICK if quick else FULL
+    size = replace(size, requests={level: count for level, count in size.requests.items() if level <= most})
     parts = only or PARTS
     found: dict[str, Server] = {}
     if artifact is None:

@@ -66,13 +66,15 @@ def _load(found: Mapping[str, Any]) -> str:
             f"{level['p99']:.2f}",
             f"{level['tokens_per_second']:,.0f}",
             f"{level['tokens_per_second'] / alone:.0%}",
+            f"{level['largest_difference']:.1g}",
             str(len(level["wrong"])),
         ]
         for name, server in found["servers"].items()
         for level in server["levels"]
     ]
     fewest, most = found["documents"]
-    columns = ["server", "at a time", "requests", "p50, s", "p99, s", "tokens/s", "of Reranker's", "wrong answers"]
+    columns = ["server", "at a time", "requests", "p50, s", "p99, s", "tokens/s", "of Reranker's"]
+    columns += ["largest difference", "wrong answers"]
     return (
         f"Requests of {fewest} to {most} documents. `Reranker` alone: {before:,.0f} tokens/s before, {after:,.0f} "
         f"after.\n\n{table(columns, rows)}"

@@ -14,6 +14,9 @@ import httpx
 from benchmarks.engines import PEERS
 
 START_SECONDS = 300.0
+# What a score may differ by because int8 rounds an activation to the other side in another batch, and because other
+# servers compute in float32.
+BATCH_EFFECT, ROUNDING = 1e-3, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ def onnxrank(artifact: Path, variant: str, threads: int | None = None) -> Server
         ),
         ready="/health/ready",
         settings=f"{variant}, all cores",
-        tolerance=1e-5,
+        tolerance=BATCH_EFFECT,
     )
 
 
@@ -47,7 +50,7 @@ def infinity(checkpoint: Path) -> Server:
         command=(str(PEERS / "infinity/bin/infinity_emb"), "v2", *options, "--port", "{port}"),
         ready="/health",
         settings="infinity-emb, torch, float32, its defaults",
-        tolerance=0.02,
+        tolerance=ROUNDING,
     )
 
 
@@ -56,7 +59,7 @@ def sentence_transformers(checkpoint: Path) -> Server:
         command=(sys.executable, "-m", "benchmarks.peers.sentence_transformers_server", str(checkpoint), "{port}"),
         ready="/health",
         settings="FastAPI, CrossEncoder.rank in its thread pool, float32",
-        tolerance=0.02,
+        tolerance=ROUNDING,
     )
 
 
