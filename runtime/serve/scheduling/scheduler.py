@@ -24,8 +24,7 @@ from onnxrank.serve.scheduling.score_cache import ScoreCache
 from onnxrank.serve.scheduling.speed import Speed
 from onnxrank.serve.scheduling.state import State
 
-# What one round takes, by the measured speed; a new request may have to wait as long. Longer rounds compute no more tokens
-# a second.
+# What one round takes, by the measured speed: as long as a new request may have to wait. Longer ones gain no speed.
 ROUND_SECONDS = 0.05
 # Rounds that run at the same time: the second one's batches fill the cores that the first leaves idle at its end.
 ROUNDS = 2
