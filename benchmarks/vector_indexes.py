@@ -16,7 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.machine import peak_megabytes
-from onnxrank.cli.console import show_table
+from onnxrank.cli.console import show_table, warn
 from onnxrank.vector_index import KINDS, FaissIndex
 
 NEAREST, QUERIES, CHUNK = 50, 200, 8192
@@ -40,6 +40,7 @@ def main(
         command = [sys.executable, "-m", "benchmarks.vector_indexes", *map(str, options)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         rows.append([name, *map(str, found)])
+        warn(" ".join(rows[-1]))
     show_table(f"{documents:,} vectors of {dim:,} numbers, {topics} topics", COLUMNS, rows)
 
 

@@ -83,9 +83,11 @@ def new_client() -> httpx.AsyncClient:
 
 
 async def ask(client: httpx.AsyncClient, address: str, body: bytes) -> httpx.Response | str:
-    """Return the answer, or why there is none."""
+    """Return the answer, or why there is none. A full queue is asked again, after as long as it says."""
     try:
-        return await client.post(address, content=body)
+        while (answer := await client.post(address, content=body)).status_code == httpx.codes.TOO_MANY_REQUESTS:
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+        return answer
     except httpx.TransportError as error:
         return repr(error)
 
