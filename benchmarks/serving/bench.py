@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,11 +62,9 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Only these parts: {', '.join(PARTS)}.")] = None,
     peers: Annotated[bool, typer.Option(help="Install and measure other servers, too.")] = True,
     artifact: Annotated[Path | None, typer.Option(help="Ours, instead of the encoder; without other servers.")] = None,
-    most: Annotated[int, typer.Option(help="Requests at a time, at most.")] = 512,
 ) -> None:
     """Run all parts and write the results."""
     size = QUICK if quick else FULL
-    size = replace(size, requests={level: count for level, count in size.requests.items() if level <= most})
     parts = only or PARTS
     found: dict[str, Server] = {}
     if artifact is None:

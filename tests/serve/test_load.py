@@ -61,7 +61,7 @@ def test_memory(server: Live, alone: Alone) -> None:
     found = asyncio.run(soak(f"{server.url}/rerank", process, REQUESTS, alone.expected, 0.02))
     assert found.requests >= 16 and found.wrong == () and found.megabytes[0] > 50
     line = report.markdown(
-        {"machine": {"cores": 2, "processor": "x", "onnxruntime": "1", "torch": "2"}, "quick": True, "artifact": "demo", "variant": "int8",
-         "memory": report.of_soak(found)}
+        {"machine": {"cores": 2, "processor": "x", "onnxruntime": "1", "torch": "2"}, "quick": True,
+         "artifact": "demo", "variant": "int8", "memory": report.of_soak(found)}
     )  # fmt: skip
     assert f"{found.requests:,} requests" in line

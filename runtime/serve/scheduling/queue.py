@@ -7,7 +7,7 @@ of eight rounds, one begins with normal and one with low, so that nothing waits 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,6 @@ class Queue:
         return "high", "normal", "low"
 
 
-def _first(line: Iterable[Job], served: Collection[Job]) -> Job | None:
+def _first(line: Sequence[Job], served: Collection[Job]) -> Job | None:
     """Return the first job of a line that is not served yet, or else the first; None if nobody waits."""
-    jobs = list(line)
-    return next((job for job in jobs if job not in served), jobs[0] if jobs else None)
+    return next((job for job in line if job not in served), line[0] if line else None)

@@ -107,7 +107,8 @@ class Scheduler:
             scores=scores,
             tokens=job.tokens,
             truncated=job.truncated,
-            windows={item: window for item, window in job.windows.items() if item not in job.errors},
+            # In the documents' order, whichever round gave the last result.
+            windows={item: job.windows[item] for item in sorted(job.windows) if item not in job.errors},
             errors=job.errors,
             timing=timing,
         )

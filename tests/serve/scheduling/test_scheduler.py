@@ -52,6 +52,15 @@ async def begun(model: FakeModel) -> list[str]:
     return await asyncio.to_thread(model.begun)
 
 
+async def busy(served: Scheduler, model: FakeModel) -> "asyncio.Task[ScoreOutcome]":
+    """Hold the model, and return a large request whose rounds are all that run."""
+    model.hold()
+    large = asyncio.create_task(served.score("fake", request(*(f"{i}" + "x" * 97 for i in range(1000)))))
+    for _ in range(ROUNDS):
+        await begun(model)
+    return large
+
+
 async def settled() -> None:
     """Let the event loop do what it can do now."""
     for _ in range(20):
@@ -225,10 +234,7 @@ def test_the_next_round_is_of_the_request_that_has_none() -> None:
     async def test() -> None:
         model = FakeModel(round_tokens=100)
         async with serving(model) as served:
-            model.hold()
-            large = asyncio.create_task(served.score("fake", request(*(f"{i:03}" + "x" * 97 for i in range(20)))))
-            for _ in range(ROUNDS):
-                await begun(model)
+            large = await busy(served, model)
             small = asyncio.create_task(served.score("fake", request("y" * 100)))
             while served.state.queued_requests < 2:
                 await settled()
@@ -244,10 +250,7 @@ def test_work_for_a_client_that_is_gone_stops() -> None:
     async def test() -> None:
         model = FakeModel(round_tokens=100)
         async with serving(model) as served:
-            model.hold()
-            task = asyncio.create_task(served.score("fake", request(*(f"{i}" + "x" * 50 for i in range(1000)))))
-            for _ in range(ROUNDS):
-                await begun(model)
+            task = await busy(served, model)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
