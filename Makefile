@@ -42,7 +42,7 @@ peers: .venv-peers/ready ## Run the families on transformers 4, and our artifact
 clients: .venv-clients/ready artifacts/demo/reranker.json ## Rank with the clients of other services, unmodified from PyPI and npm
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.clients
 
-frameworks: .venv-frameworks/ready artifacts/demo/reranker.json ## Run the adapters in LangChain, LlamaIndex and Haystack
+frameworks: .venv-frameworks/ready artifacts/demo/reranker.json ## Run the adapters in LangChain, LlamaIndex and Haystack, and check the manifests for Kubernetes
 	OMP_NUM_THREADS=1 .venv-frameworks/bin/python -m pytest --confcutdir=$(ADAPTERS) $(ADAPTERS)
 
 clusters: .venv-clusters/ready artifacts/demo/reranker.json /usr/bin/java ## Score 20,000 pairs with Ray Data and with Spark, of which a worker is killed

@@ -16,6 +16,9 @@ DOCUMENTS = (
     "networkx.shortest_path(graph, source, target): Compute shortest paths in the graph between two nodes. " * 5,
 )
 KEY = "the-right-key"
+# How far a score may be from `Reranker`'s, and, because other batches round some activations to the other side, from the
+# same pair's among others. Another query's scores are further away.
+EXACT, BATCH_EFFECT = 1e-6, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +39,5 @@ def check(hits: Sequence[Hit], scores: Sequence[float], top_n: int) -> None:
     expected = sorted(range(len(scores)), key=lambda i: -scores[i])[:top_n]
     assert [hit.index for hit in hits] == expected
     for hit in hits:
-        assert math.isclose(hit.score, scores[hit.index], rel_tol=0, abs_tol=1e-6), hit
+        assert math.isclose(hit.score, scores[hit.index], rel_tol=0, abs_tol=EXACT), hit
         assert hit.text in (None, DOCUMENTS[hit.index])

@@ -10,7 +10,7 @@ import cohere
 import httpx
 import pytest
 
-from tests.clients.ranking import DOCUMENTS, QUERY
+from tests.clients.ranking import BATCH_EFFECT, DOCUMENTS, QUERY
 
 CLIENTS = 4
 # About a second of computing, and more than half of SMALL_QUEUE in tests/clients/__main__.py.
@@ -39,7 +39,8 @@ def test_cohere_waits_as_long_as_it_is_told(busy: str, monkeypatch: pytest.Monke
     # Retry-After is in whole seconds; the client's own waits start at half a second and are random.
     assert all(seconds >= 1 and seconds == int(seconds) for seconds in waits)
     for i, answer in enumerate(answers):
-        assert answer == pytest.approx(ask(i), abs=1e-6) and len(answer) == len(MANY)
+        assert answer == pytest.approx(ask(i), abs=BATCH_EFFECT) and len(answer) == len(MANY)
+        assert answer != pytest.approx(answers[i - 1], abs=BATCH_EFFECT)
 
 
 def _refusals(address: str) -> float:
