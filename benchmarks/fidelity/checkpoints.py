@@ -32,8 +32,8 @@ def decoder(folder: Path) -> None:
 
 
 def qwen3(folder: Path) -> None:
-    """The first layers of SmolLM2-135M with Qwen3's norms of queries and keys."""
-    whole, tokenizer = decoders.llama()
+    """The trained decoder with Qwen3's norms of queries and keys, which takes some more steps to get used to them."""
+    whole, tokenizer = decoders.opened(checkpoint("decoder"))
     backend = tokenizer.backend_tokenizer
     texts = [
         decoders.prompt(backend, pair.query, pair.document, tokens=128)
@@ -41,7 +41,7 @@ def qwen3(folder: Path) -> None:
         if len(decoders.prompt(backend, pair.query, pair.document, tokens=128)) == 128
     ]
     model = decoders.qwen3(whole, torch.tensor(texts[:32]))
-    train(model, decoder_score(model, backend), steps=240, rate=1e-4)
+    train(model, decoder_score(model, backend), steps=100, rate=1e-4)
     decoders.save(model, tokenizer, folder)
 
 

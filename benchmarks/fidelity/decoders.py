@@ -23,8 +23,6 @@ TEMPLATE = (
     + " }}"
 )
 BLOCK = 32
-# A Qwen3-shaped decoder of the first layers; the others would only cost time.
-QWEN3_LAYERS = 16
 
 
 def llama() -> tuple[LlamaForCausalLM, Any]:
@@ -50,16 +48,21 @@ def llama() -> tuple[LlamaForCausalLM, Any]:
     return model, AutoTokenizer.from_pretrained(folder, gguf_file=file.name)
 
 
+def opened(folder: Path) -> tuple[LlamaForCausalLM, Any]:
+    """Return a saved model, in float32, and its tokenizer."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
+
+
 def qwen3(model: LlamaForCausalLM, samples: Tensor) -> Qwen3ForCausalLM:
-    """Return a Qwen3 model of the first layers, whose query and key norms change as little as a norm can: each head
-    dimension's gain is the root mean square that its heads have for `samples`, token ids [texts, tokens]."""
+    """Return a Llama as a Qwen3 model, whose query and key norms change as little as a norm can: a layer's gain is the
+    root mean square that its heads have for `samples`, token ids [texts, tokens]."""
     config = model.config
     copy = Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=config.vocab_size,
             hidden_size=config.hidden_size,
             intermediate_size=config.intermediate_size,
-            num_hidden_layers=QWEN3_LAYERS,
+            num_hidden_layers=config.num_hidden_layers,
             num_attention_heads=config.num_attention_heads,
             num_key_value_heads=config.num_key_value_heads,
             head_dim=config.head_dim,
@@ -74,7 +77,7 @@ def qwen3(model: LlamaForCausalLM, samples: Tensor) -> Qwen3ForCausalLM:
     )
     old = model.state_dict()
     new = {name: old.get(name, tensor) for name, tensor in copy.state_dict().items()}
-    for i, layer in enumerate(model.model.layers[:QWEN3_LAYERS]):
+    for i, layer in enumerate(model.model.layers):
         for part in ("q", "k"):
             found: list[Tensor] = []
             hook = getattr(layer.self_attn, f"{part}_proj").register_forward_hook(

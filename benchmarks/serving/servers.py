@@ -69,6 +69,7 @@ def started(server: Server, log: Path) -> Iterator[tuple[str, int]]:
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     command = [part.replace("{port}", str(port)) for part in server.command]
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             _wait(f"{address}{server.ready}", process, log)
