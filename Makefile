@@ -6,7 +6,7 @@ GEMMA := build/gemma2-tokenizer/tokenizer.json
 ADAPTERS := tests/runtime/integrations
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard runtime/*/__init__.py))
 
-.PHONY: help demo dist test fuzz serve-fuzz web contract peers clients frameworks clusters triton lowest setup check types docs links bench bench-quick bench-exports bench-serve fidelity clean
+.PHONY: help demo dist test coverage fuzz serve-fuzz web contract peers clients frameworks clusters triton lowest setup check types docs links bench bench-quick bench-exports bench-serve fidelity clean
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
@@ -15,7 +15,10 @@ demo: .venv/ready ## Export the embedded demo checkpoint to q4, rank real text, 
 	$(VENV)/export-model demo --q4 --force
 	$(VENV)/onnxrank rank artifacts/demo "sort the values of an array along an axis" --documents docs/demo-documents.txt --top-k 5
 
-test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests with coverage
+test: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n 2 --durations 20
+
+coverage: .venv/ready $(TOKENIZER) $(GEMMA) ## Run all tests, and show the lines and branches that none of them ran
 	$(VENV)/coverage erase
 	OMP_NUM_THREADS=1 $(VENV)/coverage run -m pytest -n 2
 	$(VENV)/coverage combine -q
