@@ -16,8 +16,8 @@ DOCUMENTS = (
     "networkx.shortest_path(graph, source, target): Compute shortest paths in the graph between two nodes. " * 5,
 )
 KEY = "the-right-key"
-# How far a score may be from `Reranker`'s, and, because other batches round some activations to the other side, from the
-# same pair's among others. Another query's scores are further away.
+# How far a score may be from `Reranker`'s; and from the same pair's in other company, because other batches round some
+# activations to the other side. Another query's scores are further away.
 EXACT, BATCH_EFFECT = 1e-6, 1e-3
 
 
