@@ -1,6 +1,7 @@
 """SmolLM2-135M as a causal reranker's checkpoint, before it is trained to rank."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +78,24 @@ def qwen3(model: LlamaForCausalLM, samples: Tensor) -> Qwen3ForCausalLM:
     )
     old = model.state_dict()
     new = {name: old.get(name, tensor) for name, tensor in copy.state_dict().items()}
-    for i, layer in enumerate(model.model.layers):
-        for part in ("q", "k"):
-            found: list[Tensor] = []
-            hook = getattr(layer.self_attn, f"{part}_proj").register_forward_hook(
-                lambda module, inputs, output, found=found: found.append(output)
-            )
-            with torch.inference_mode():
-                model.model(samples)
-            hook.remove()
-            heads = found[0].view(*found[0].shape[:-1], -1, config.head_dim)
-            gain = heads.square().mean().sqrt().expand(config.head_dim).clone()
-            new[f"model.layers.{i}.self_attn.{part}_norm.weight"] = gain
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str, module: Any, inputs: Any, output: Tensor) -> None:
+        found[name] = output.square().mean().sqrt()
+
+    hooks = [
+        getattr(layer.self_attn, f"{part}_proj").register_forward_hook(
+            partial(keep, f"model.layers.{i}.self_attn.{part}")
+        )
+        for i, layer in enumerate(model.model.layers)
+        for part in ("q", "k")
+    ]
+    with torch.inference_mode():
+        model.model(samples)
+    for hook in hooks:
+        hook.remove()
+    for name, gain in found.items():
+        new[f"{name}_norm.weight"] = gain.expand(config.head_dim).clone()
     copy.load_state_dict(new)
     return copy
 
