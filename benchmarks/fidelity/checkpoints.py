@@ -35,11 +35,10 @@ def qwen3(folder: Path) -> None:
     """The trained decoder with Qwen3's norms of queries and keys, which takes some more steps to get used to them."""
     whole, tokenizer = decoders.opened(checkpoint("decoder"))
     backend = tokenizer.backend_tokenizer
-    texts = [
-        decoders.prompt(backend, pair.query, pair.document, tokens=128)
-        for pair in training_pairs()[:2000]
-        if len(decoders.prompt(backend, pair.query, pair.document, tokens=128)) == 128
-    ]
+    prompts = (
+        decoders.prompt(backend, pair.query, pair.document, tokens=DECODER_TOKENS) for pair in training_pairs()[:2000]
+    )
+    texts = [ids for ids in prompts if len(ids) == DECODER_TOKENS]
     model = decoders.qwen3(whole, torch.tensor(texts[:32]))
     train(model, decoder_score(model, backend), steps=100, rate=1e-4)
     decoders.save(model, tokenizer, folder)

@@ -1,4 +1,4 @@
-"""SmolLM2-135M as a causal reranker's checkpoint, before it is trained to rank."""
+"""SmolLM2-135M as a causal reranker's checkpoint, and in the shape of Qwen3."""
 
 import json
 from functools import partial
@@ -78,24 +78,19 @@ def qwen3(model: LlamaForCausalLM, samples: Tensor) -> Qwen3ForCausalLM:
     )
     old = model.state_dict()
     new = {name: old.get(name, tensor) for name, tensor in copy.state_dict().items()}
-    found: dict[str, Tensor] = {}
 
     def keep(name: str, module: Any, inputs: Any, output: Tensor) -> None:
-        found[name] = output.square().mean().sqrt()
+        new[name] = output.square().mean().sqrt().expand(config.head_dim)
 
     hooks = [
-        getattr(layer.self_attn, f"{part}_proj").register_forward_hook(
-            partial(keep, f"model.layers.{i}.self_attn.{part}")
-        )
-        for i, layer in enumerate(model.model.layers)
-        for part in ("q", "k")
+        module.register_forward_hook(partial(keep, name.replace("_proj", "_norm.weight")))
+        for name, module in model.named_modules()
+        if name.endswith(("q_proj", "k_proj"))
     ]
-    with torch.inference_mode():
+    with torch.no_grad():
         model.model(samples)
     for hook in hooks:
         hook.remove()
-    for name, gain in found.items():
-        new[f"{name}_norm.weight"] = gain.expand(config.head_dim).clone()
     copy.load_state_dict(new)
     return copy
 

@@ -34,7 +34,6 @@ def main(
 ) -> None:
     """Measure each on one core and on all."""
     requests = draw(descriptions(), REQUESTS, (DOCUMENTS, DOCUMENTS), seed=4)
-    LOG.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for folder, _, variant in (name.rpartition(":") for name in served):
         for cores in sorted({1, psutil.cpu_count(logical=False) or 1}):
