@@ -70,15 +70,19 @@ def test_figures_of_the_reference_and_of_a_noisy_engine() -> None:
     assert rows["onnxrank int8"]["ndcg_difference"]["mean"] == pytest.approx(100 * (1 / np.log2(3) - 1 / 2) / 3)
 
 
-def test_rows_stay_while_the_scores_are_of_the_same_queries() -> None:
+def test_rows_stay_while_the_scores_are_of_the_same_texts_and_queries() -> None:
     first = section()
     results = merged({}, "tiny", "words", first)
-    only = {HALF: first["engines"][HALF]}
-    assert set(merged(results, "tiny", "words", {**first, "engines": only})["tiny"]["words"]["engines"]) == set(
-        first["engines"]
-    )
-    fewer = merged(results, "tiny", "words", {**section(queries=2), "engines": only})
-    assert set(fewer["tiny"]["words"]["engines"]) == {HALF}
+    only = {"engines": {HALF: first["engines"][HALF]}}
+
+    def rows(added: dict[str, Any]) -> dict[str, list[str]]:
+        sections = merged(results, "tiny", "words", added)["tiny"]
+        return {title: list(found["engines"]) for title, found in sections.items()}
+
+    whole = list(first["engines"])
+    assert rows({**first, **only}) == {"words, 3 queries": whole}
+    assert rows({**first, **only, "texts": "others"}) == {"words, 3 queries": [HALF]}
+    assert rows({**section(queries=2), **only}) == {"words, 3 queries": whole, "words, 2 queries": [HALF]}
 
 
 def test_tables_and_plots(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_tables_and_plots(tmp_path: Path) -> None:
     report.write_into(page, report.markdown(results))
     text = page.read_text()
     assert text.startswith("before") and text.endswith("after\n") and "old" not in text
-    assert "### tiny on words" in text and "| PyTorch bf16 | 12 | 0.0" in text
+    assert "### tiny on words, 3 queries" in text and "| PyTorch bf16 | 12 | 0.0" in text
     plots.draw(results, tmp_path)
     assert (tmp_path / plots.NOISE).read_bytes().startswith(b"<?xml")
     assert (tmp_path / plots.SCORES).exists()

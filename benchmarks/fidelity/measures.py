@@ -39,8 +39,12 @@ def spread(expected: Scores) -> float:
 
 
 def merged(results: Mapping[str, Any], name: str, texts: str, section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return results with a section's rows in place of older ones; other rows stay if they are of the same scores."""
-    old = results.get(name, {}).get(texts, {})
-    same = all(old.get(key) == section[key] for key in ("checkpoint", "texts", "queries"))
+    """Return results with a section's rows in place of older ones; other rows stay if they are of the same scores.
+
+    Each number of queries has a section of its own, so that slow engines can be compared on fewer.
+    """
+    title = f"{texts}, {section['queries']} queries"
+    old = results.get(name, {}).get(title, {})
+    same = all(old.get(key) == section[key] for key in ("checkpoint", "texts"))
     rows = {**(old["engines"] if same else {}), **section["engines"]}
-    return {**results, name: {**results.get(name, {}), texts: {**section, "engines": rows}}}
+    return {**results, name: {**results.get(name, {}), title: {**section, "engines": rows}}}

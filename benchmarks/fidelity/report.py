@@ -15,11 +15,11 @@ def markdown(results: Mapping[str, Any]) -> str:
     """Return a table for each checkpoint and set."""
     parts = []
     for name, sets in results.items():
-        for texts, section in sets.items():
-            parts.append(f"### {name} on {texts}")
+        for title, section in sets.items():
+            parts.append(f"### {name} on {title}")
             parts.append(
-                f"{section['queries']} queries with {section['documents']} documents each; within a query the scores "
-                f"of PyTorch in float32 deviate by {section['spread']:.2f} logits."
+                f"{section['documents']} documents a query; within a query the scores of PyTorch in float32 deviate by "
+                f"{section['spread']:.2f} logits."
             )
             parts.append(table(COLUMNS, [_row(engine, found) for engine, found in section["engines"].items()]))
     return "\n\n".join(parts) + "\n"
