@@ -15,7 +15,7 @@ SHOWN = (HALF, "onnxrank int8", "onnxrank q4")
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> None:
-    """Write both, of the first set of each checkpoint."""
+    """Write both, of the first section of each checkpoint."""
     sections = {f"{name} on {title}": sets[title] for name, sets in results.items() for title in list(sets)[:1]}
     # The same results give the same bytes.
     with rc_context({"svg.hashsalt": "fidelity"}):
